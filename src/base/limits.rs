@@ -1,0 +1,32 @@
+//! Every limit of the suite in one place. Reaching one is reported as a finding or an error that
+//! names the limit; nothing is silently cut.
+
+/// Longest message body that is read, in octets. A CSP message of a phone is a few kilobytes; the
+/// largest real one seen (a contact list of 500 entries) is below 100 kB.
+pub const MAX_BODY: usize = 4 * 1024 * 1024;
+/// Deepest nesting of elements in a message. The deepest valid CSP 1.2 path has 14 levels.
+pub const MAX_DEPTH: usize = 64;
+/// Most elements in one message.
+pub const MAX_NODES: usize = 100_000;
+/// Most attributes on one element.
+pub const MAX_ATTRIBUTES: usize = 64;
+/// Most namespace declarations in one message. A valid message needs three, a contact list with
+/// presence one more per user.
+pub const MAX_NAMESPACE_DECLARATIONS: usize = 2_000;
+/// Most *distinct* namespace declarations that are open at one place. Distinct nested declarations
+/// are what makes namespace resolution expensive.
+pub const MAX_NAMESPACES_IN_SCOPE: usize = 32;
+/// Findings kept per message and item; the rest are counted.
+pub const MAX_FINDINGS_PER_ITEM: usize = 20;
+/// Octets of one body that are kept in a transcript or shown in a report.
+pub const MAX_SHOWN_BODY: usize = 16 * 1024;
+/// Octets of raw traffic kept per connection and direction, to explain what no HTTP parser takes.
+pub const MAX_RECORDED_WIRE: usize = 64 * 1024;
+/// Largest YAML file (table, case, profile, ICS) in octets.
+pub const MAX_YAML: usize = 8 * 1024 * 1024;
+/// Deepest nesting in a YAML file.
+pub const MAX_YAML_DEPTH: usize = 32;
+/// Messages a passive run keeps in memory before it stops by itself.
+pub const MAX_PASSIVE_EXCHANGES: usize = 50_000;
+/// Deepest nesting of parentheses and NOT in a requirement or filter expression.
+pub const MAX_EXPRESSION_DEPTH: usize = 64;

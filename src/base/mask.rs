@@ -1,0 +1,188 @@
+//! Masking of secrets. One masker is made per run from the profile; every output passes through it.
+//!
+//! Two nets, because either alone leaks: secret-bearing *elements* (`Password`, `DigestBytes`,
+//! `SecretToken`) lose their content wherever they stand, also in text that is not well formed; and
+//! known secret *values* are replaced wherever they turn up, say when a peer echoes a password in a
+//! description.
+
+use std::collections::BTreeSet;
+
+/// What stands in place of a secret.
+pub const MASK: &str = "***";
+
+/// Elements whose content is a secret, whatever their prefix. `Nonce` is not one: it travels with
+/// the challenge and is worthless without the password.
+const SECRET_ELEMENTS: [&str; 3] = ["Password", "DigestBytes", "SecretToken"];
+
+/// HTTP header fields whose value is never shown.
+const SECRET_HEADERS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+
+/// Replaces secrets in text. Cheap to clone is not needed: share it by reference.
+#[derive(Debug, Clone, Default)]
+pub struct Masker {
+    keep: bool,
+    /// Longest first, so that a secret that contains another is replaced whole.
+    values: Vec<String>,
+}
+
+impl Masker {
+    /// A masker for these secret values; with `keep` it passes everything (`--keep-secrets`).
+    /// Values shorter than three characters are not searched for, they would shred every text.
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>, keep: bool) -> Self {
+        let mut set = BTreeSet::new();
+        for secret in secrets {
+            for form in forms(secret) {
+                if form.chars().count() >= 3 {
+                    set.insert(form);
+                }
+            }
+        }
+        let mut values: Vec<String> = set.into_iter().collect();
+        values.sort_by_key(|v| std::cmp::Reverse(v.len()));
+        Self { keep, values }
+    }
+
+    /// The text without secrets.
+    pub fn text(&self, text: &str) -> String {
+        if self.keep {
+            return text.to_owned();
+        }
+        let mut out = mask_elements(text);
+        for value in &self.values {
+            if out.contains(value.as_str()) {
+                out = out.replace(value.as_str(), MASK);
+            }
+        }
+        out
+    }
+
+    /// A header value, masked whole when the field carries credentials.
+    pub fn header(&self, name: &str, value: &str) -> String {
+        if !self.keep && SECRET_HEADERS.iter().any(|h| name.eq_ignore_ascii_case(h)) {
+            return MASK.to_owned();
+        }
+        self.text(value)
+    }
+}
+
+/// The ways one secret may be spelled in a message or a report.
+fn forms(secret: &str) -> Vec<String> {
+    use base64::Engine as _;
+    let escaped = secret
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    let more = escaped.replace('"', "&quot;").replace('\'', "&apos;");
+    let coded = base64::engine::general_purpose::STANDARD.encode(secret);
+    vec![secret.to_owned(), escaped, more, coded]
+}
+
+/// Replaces the content of secret elements by scanning, not by parsing: a message that no parser
+/// takes is exactly the one that gets printed.
+fn mask_elements(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('<') {
+        out.push_str(&rest[..=open]);
+        rest = &rest[open + 1..];
+        let Some(name_len) = secret_tag(rest) else {
+            continue;
+        };
+        let Some(close) = rest[name_len..].find('>') else {
+            // An unterminated start tag: whatever follows may be the secret.
+            out.push_str(&rest[..name_len]);
+            out.push_str(MASK);
+            return out;
+        };
+        let content_at = name_len + close + 1;
+        let start_tag = &rest[..content_at];
+        out.push_str(start_tag);
+        rest = &rest[content_at..];
+        if start_tag.ends_with("/>") {
+            continue;
+        }
+        let end = end_of_content(rest);
+        if !rest[..end].trim().is_empty() {
+            out.push_str(MASK);
+        }
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The length of a secret element's name with prefix at the start of `rest`, if one stands there.
+fn secret_tag(rest: &str) -> Option<usize> {
+    let end = rest
+        .find(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/')
+        .unwrap_or(rest.len());
+    let local = rest[..end].rsplit(':').next().unwrap_or("");
+    SECRET_ELEMENTS
+        .iter()
+        .any(|e| e.eq_ignore_ascii_case(local))
+        .then_some(end)
+}
+
+/// Content ends at the next end tag; without one everything is treated as content. CDATA sections
+/// and comments may hold a `</`, so they are skipped whole.
+fn end_of_content(rest: &str) -> usize {
+    let mut at = 0;
+    while let Some(next) = rest[at..].find('<') {
+        let here = at + next;
+        let tail = &rest[here..];
+        if tail.starts_with("</") {
+            return here;
+        }
+        let skip = if tail.starts_with("<![CDATA[") {
+            tail.find("]]>").map(|e| e + 3)
+        } else if tail.starts_with("<!--") {
+            tail.find("-->").map(|e| e + 3)
+        } else {
+            Some(1)
+        };
+        match skip {
+            Some(n) => at = here + n,
+            None => return rest.len(),
+        }
+    }
+    rest.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secret_elements_lose_their_content() {
+        let m = Masker::default();
+        assert_eq!(
+            m.text("<a><Password>x&amp;y</Password><x:DigestBytes a='1'>QQ==</x:DigestBytes></a>"),
+            "<a><Password>***</Password><x:DigestBytes a='1'>***</x:DigestBytes></a>"
+        );
+        assert_eq!(
+            m.text("<Password/><Password></Password>"),
+            "<Password/><Password></Password>"
+        );
+        assert_eq!(
+            m.text("<Password><![CDATA[a</b]]></Password>"),
+            "<Password>***</Password>"
+        );
+        assert_eq!(m.text("<Password>cut of"), "<Password>***");
+        assert_eq!(m.text("<Password "), "<Password***");
+        assert_eq!(
+            m.text("<PasswordHint>a</PasswordHint>"),
+            "<PasswordHint>a</PasswordHint>"
+        );
+    }
+
+    #[test]
+    fn known_values_are_masked_in_every_spelling() {
+        let m = Masker::new(["a<b&c", "xy"], false);
+        assert_eq!(
+            m.text("echo a<b&c and a&lt;b&amp;c and YTxiJmM= xy"),
+            "echo *** and *** and *** xy"
+        );
+        assert_eq!(m.header("Authorization", "Basic abc"), "***");
+        assert_eq!(Masker::new(["secret"], true).text("secret"), "secret");
+    }
+}

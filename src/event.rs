@@ -1,0 +1,176 @@
+//! The one stream of events that leaves a run. Progress, transcript and every report subscribe;
+//! none reaches back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::{CaseId, ItemId};
+use crate::message::Encoding;
+use crate::record::Exchange;
+use crate::spec::{Basis, Role, Status, Version};
+use crate::verdict::{Conformance, ItemVerdict, Place, Verdict};
+
+/// Something that happened in a run, in order.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// First event of every run.
+    RunStarted(Arc<RunInfo>),
+    /// A case begins.
+    CaseStarted {
+        /// Which.
+        case: CaseId,
+        /// What it says of itself.
+        title: String,
+    },
+    /// An exchange was recorded while a case ran.
+    Exchanged {
+        /// The case.
+        case: CaseId,
+        /// What was on the wire.
+        exchange: Arc<Exchange>,
+    },
+    /// A case ended.
+    CaseFinished(Arc<CaseResult>),
+    /// Something a person should know that is no verdict: a breaker that tripped, a limit.
+    Notice(String),
+    /// Last event of every run, also of an interrupted one.
+    RunFinished(Arc<RunOutcome>),
+}
+
+/// Receives events. A subscriber may fail only by itself: it cannot stop a run.
+pub trait Subscriber: Send {
+    /// One event.
+    fn on(&mut self, event: &Event);
+}
+
+/// What was known before the first case.
+#[derive(Debug, Clone)]
+pub struct RunInfo {
+    /// Version of the suite.
+    pub suite_version: String,
+    /// Digest of the tables that were used.
+    pub tables_hash: String,
+    /// Digest of the cases that were used.
+    pub cases_hash: String,
+    /// RFC 3339 time of the start.
+    pub started_at: String,
+    /// Whether the embedded reference was tested, not a product.
+    pub embedded: bool,
+    /// Name of the target.
+    pub target: String,
+    /// Address of the target or of the listener; empty for the embedded reference.
+    pub address: String,
+    /// Roles under test.
+    pub roles: Vec<Role>,
+    /// Versions under test.
+    pub versions: Vec<Version>,
+    /// Encoding used.
+    pub encoding: Encoding,
+    /// Seed of everything that is chosen by chance.
+    pub seed: u64,
+    /// The filter that was given; empty for none.
+    pub filter: String,
+    /// Where the claims came from: a file, or `derived`.
+    pub claims: String,
+    /// How many cases are to be run.
+    pub planned: usize,
+}
+
+/// One judged rule of a case, repetitions folded together.
+#[derive(Debug, Clone)]
+pub struct CriterionResult {
+    /// The item.
+    pub item: ItemId,
+    /// The rule.
+    pub rule: String,
+    /// The worst verdict seen.
+    pub verdict: Verdict,
+    /// Evidence or finding of the worst one.
+    pub text: String,
+    /// How often it was judged with that verdict.
+    pub count: usize,
+    /// The first places.
+    pub places: Vec<Place>,
+}
+
+/// How a silence was proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silence {
+    /// What should not come.
+    pub of: String,
+    /// `fence`, or `fence and window`.
+    pub proof: String,
+    /// How long was waited, in milliseconds.
+    pub waited_ms: u64,
+}
+
+/// What a case came to.
+#[derive(Debug, Clone)]
+pub struct CaseResult {
+    /// Which.
+    pub id: CaseId,
+    /// What it says of itself.
+    pub title: String,
+    /// The items it tests explicitly.
+    pub scr: Vec<ItemId>,
+    /// Role under test.
+    pub role: Role,
+    /// Version spoken.
+    pub version: Version,
+    /// Encoding used.
+    pub encoding: Encoding,
+    /// The worst of its criteria; `None` when it was not run.
+    pub verdict: Verdict,
+    /// Why it was not run or could not be told; empty otherwise.
+    pub reason: String,
+    /// Everything that was judged.
+    pub criteria: Vec<CriterionResult>,
+    /// Proofs of silence.
+    pub silence: Vec<Silence>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// What an item came to.
+#[derive(Debug, Clone)]
+pub struct ItemResult {
+    /// Which.
+    pub id: ItemId,
+    /// Role.
+    pub role: Role,
+    /// M, O or NA.
+    pub status: Status,
+    /// How sure the item is.
+    pub basis: Basis,
+    /// Whether it is reconstructed, not OMA's own text.
+    pub reconstructed: bool,
+    /// What it asks, in a line.
+    pub feature: String,
+    /// Whether it counts for conformance: mandatory, or claimed.
+    pub claimed: bool,
+    /// The verdict.
+    pub verdict: ItemVerdict,
+    /// Why, in a line: the worst finding, or the reason of untested, untestable, na, not-run.
+    pub reason: String,
+    /// The cases that charged something to it.
+    pub cases: Vec<CaseId>,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone)]
+pub struct RunOutcome {
+    /// Per item.
+    pub items: Vec<ItemResult>,
+    /// Per role.
+    pub conformance: BTreeMap<Role, Conformance>,
+    /// Whether the user stopped it.
+    pub interrupted: bool,
+    /// Why the target could not be reached, if so.
+    pub unreachable: Option<String>,
+    /// Cases that were planned and not run.
+    pub not_run: usize,
+    /// Why a verdict is no better than not determined although nothing failed; empty otherwise.
+    pub caveats: Vec<String>,
+    /// How long the run took, in milliseconds.
+    pub duration_ms: u64,
+}

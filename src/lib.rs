@@ -1,0 +1,13 @@
+//! Static conformance test suite and validator for OMA IMPS 1.2 (Wireless Village).
+//!
+//! What the specification says is data (`scr-tables/`), what a test does is data (`cases/`); this
+//! library is the small machine between them. Rooms stand on floors and import downward only; the
+//! table is asserted by `tests/rooms.rs`.
+
+pub mod base;
+pub mod cli;
+pub mod event;
+pub mod message;
+pub mod record;
+pub mod spec;
+pub mod verdict;

@@ -1,0 +1,8 @@
+//! What the specification says, as typed tables: items, expressions, syntax, types, codes, the
+//! service tree, readings; and what a vendor says of a product: ICS and profile. No I/O beyond the
+//! embedded files; directories are read by `cli` and handed in as text.
+
+pub mod model;
+pub mod syntax;
+
+pub use types::{Basis, Because, Grade, Group, Role, Status, Version};
