@@ -4,5 +4,6 @@
 
 pub mod model;
 pub mod syntax;
+mod types;
 
 pub use types::{Basis, Because, Grade, Group, Role, Status, Version};

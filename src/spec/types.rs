@@ -223,6 +223,9 @@ mod tests {
                 assert_eq!(Version::of_namespace(v.namespace(*g)), Some((*v, *g)));
             }
         }
-        assert_eq!(Version::of_namespace("http://www.openmobilealliance.org/DTD/IMPS-CSP1.3"), None);
+        assert_eq!(
+            Version::of_namespace("http://www.openmobilealliance.org/DTD/IMPS-CSP1.3"),
+            None
+        );
     }
 }
