@@ -1,0 +1,446 @@
+//! Cases generated from the tables: each mandatory child left out, neighbours swapped, each leaf given
+//! values outside and at the edge of its type, wrong namespaces, wrong mode, no session, octets that
+//! are not XML.
+//!
+//! A negative case is only made when the checker itself calls the changed message invalid, and every
+//! one has a positive control: the valid request is served before or after it. A generated id is made
+//! of what the case tests, never of a position.
+
+use crate::base::{CaseId, ItemId};
+use crate::check::Checker;
+use crate::codec::deviation::{Draft, Edit, Sending};
+use crate::codec::xml;
+use crate::message::{Child, NodeId, Path, Tree};
+use crate::spec::model::Model;
+use crate::spec::syntax::LeafType;
+use crate::spec::{Command, Group, Role, Version};
+use crate::verdict::Strength;
+
+use super::step::{Condition, Expected, Fence, Incoming, Step, Test};
+use super::Case;
+
+/// A correct message of a peer, from which cases are generated.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// Who sends it.
+    pub from: Role,
+    /// Version.
+    pub version: Version,
+    /// Its primitive.
+    pub primitive: String,
+    /// The message.
+    pub tree: Tree,
+}
+
+struct Variant {
+    /// What is changed, as part of the id.
+    key: String,
+    /// In words.
+    words: String,
+    edit: Edit,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Breaks the structure.
+    Structure,
+    /// Breaks the type of a leaf.
+    Type,
+    /// Not XML at all, or not the octets it claims to be.
+    Octets,
+    /// A valid value at the edge of its type.
+    Edge,
+    /// A request in mode Response.
+    Mode,
+}
+
+/// All generated cases for these samples.
+pub fn generate(checker: &Checker, samples: &[Sample]) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for sample in samples {
+        for variant in variants(checker, sample) {
+            let Some(case) = case_of(sample, &variant) else { continue };
+            // The same change in the other version is the same case.
+            match cases.iter_mut().find(|c| c.id == case.id) {
+                Some(known) => known.versions.extend(case.versions),
+                None => cases.push(case),
+            }
+        }
+    }
+    cases
+}
+
+fn variants(checker: &Checker, sample: &Sample) -> Vec<Variant> {
+    let tree = &sample.tree;
+    let mut out = Vec::new();
+    let mut push = |key: String, words: String, kind: Kind, edit: Edit| {
+        if out.iter().any(|v: &Variant| v.key == key) {
+            return;
+        }
+        let invalid = is_invalid(checker, sample, &edit);
+        if invalid == (kind != Kind::Edge) {
+            out.push(Variant { key, words, edit, kind });
+        }
+    };
+    for id in tree.walk(tree.root()) {
+        let element = tree.get(id);
+        let group = group_of(tree, id);
+        let name = &element.name;
+        let Some(row) = checker.syntax().element(sample.version, group, name) else { continue };
+        match &row.model {
+            Model::Children(particle) => {
+                for child in particle.mandatory() {
+                    if let Some(path) = path(&[name, child]) {
+                        push(
+                            format!("drop.{name}.{child}"),
+                            format!("{name} without its mandatory {child}"),
+                            Kind::Structure,
+                            Edit::Drop(path),
+                        );
+                    }
+                }
+                for (a, b) in neighbours(tree, id) {
+                    if let Some(path) = path(&[name, &a]) {
+                        push(
+                            format!("swap.{name}.{a}.{b}"),
+                            format!("{a} and {b} of {name} in the wrong order"),
+                            Kind::Structure,
+                            Edit::Swap(path),
+                        );
+                    }
+                }
+            }
+            Model::Text => leaf_variants(checker, sample, id, group, &mut push),
+            Model::Empty | Model::Any => {}
+        }
+    }
+    envelope_variants(sample, &mut push);
+    octet_variants(sample, &mut push);
+    out
+}
+
+fn leaf_variants(
+    checker: &Checker,
+    sample: &Sample,
+    id: NodeId,
+    group: Group,
+    push: &mut dyn FnMut(String, String, Kind, Edit),
+) {
+    let tree = &sample.tree;
+    let name = tree.get(id).name.clone();
+    let Some(parent) = tree.get(id).parent.map(|p| tree.get(p).name.clone()) else { return };
+    let Some((kind, _)) = checker.syntax().leaf_below(sample.version, group, &parent, &name) else { return };
+    let Some(path) = path(&[&parent, &name]) else { return };
+    let mut set = |label: &str, words: String, kind: Kind, value: String| {
+        push(
+            format!("set.{parent}.{name}.{label}"),
+            words,
+            kind,
+            Edit::Set(path.clone(), value),
+        );
+    };
+    match kind {
+        LeafType::Enum { values, .. } => {
+            set("unknown", format!("{name} with a value outside its enumeration"), Kind::Type, "NoSuchValue".into());
+            if let Some(first) = values.iter().find(|v| v.to_ascii_lowercase() != **v) {
+                let lower = first.to_ascii_lowercase();
+                set("case", format!("{name} with {lower} in place of {first}"), Kind::Type, lower);
+            }
+        }
+        LeafType::Bool => {
+            set("word", format!("{name} with `true` in place of T"), Kind::Type, "true".into());
+        }
+        LeafType::Uint { min, max } => {
+            set("text", format!("{name} with text in place of a number"), Kind::Type, "abc".into());
+            set("negative", format!("{name} with a negative number"), Kind::Type, "-1".into());
+            set("over", format!("{name} with {}, one over its largest value", max + 1), Kind::Type, (max + 1).to_string());
+            set("max", format!("{name} with its largest value {max}"), Kind::Edge, max.to_string());
+            set("min", format!("{name} with its smallest value {min}"), Kind::Edge, min.to_string());
+        }
+        _ => {}
+    }
+}
+
+fn envelope_variants(sample: &Sample, push: &mut dyn FnMut(String, String, Kind, Edit)) {
+    let known = |text: &str| path(&[text]);
+    for (name, what) in [("WV-CSP-Message", "message"), ("TransactionContent", "transaction")] {
+        if let Some(path) = known(name) {
+            push(
+                format!("namespace.{name}"),
+                format!("an unknown {what} namespace"),
+                Kind::Structure,
+                Edit::Namespace(path, "http://example.com/no-such-namespace".into()),
+            );
+        }
+    }
+    if let Some(path) = known("TransactionContent") {
+        let other = match sample.version {
+            Version::V11 => Version::V12,
+            Version::V12 => Version::V11,
+        };
+        push(
+            "namespace.TransactionContent.other-version".into(),
+            "namespaces of two versions in one message".into(),
+            Kind::Structure,
+            Edit::Namespace(path, other.namespace(Group::Trc).into()),
+        );
+    }
+    if let Some(path) = known(&sample.primitive) {
+        push(
+            "rename.primitive".into(),
+            "a primitive that no version has".into(),
+            Kind::Structure,
+            Edit::Rename(path.clone(), "NoSuch-Request".into()),
+        );
+        push(
+            format!("add.{}.unknown", sample.primitive),
+            format!("an unknown element in {}", sample.primitive),
+            Kind::Structure,
+            Edit::Add {
+                name: "NoSuchElement".into(),
+                into: path,
+                text: String::new(),
+                first: false,
+            },
+        );
+    }
+    if sample.from == Role::Client {
+        if let Some(path) = known("TransactionMode") {
+            push(
+                "mode".into(),
+                "a request in mode Response".into(),
+                Kind::Mode,
+                Edit::Set(path, "Response".into()),
+            );
+        }
+    }
+}
+
+fn octet_variants(sample: &Sample, push: &mut dyn FnMut(String, String, Kind, Edit)) {
+    let mut octets = |key: &str, words: &str, edit: Edit| push(format!("octets.{key}"), words.into(), Kind::Octets, edit);
+    octets(
+        "end-tag",
+        "an end tag is missing",
+        Edit::Replace("</TransactionContent>".into(), String::new()),
+    );
+    octets("truncated", "the message breaks off", Edit::Truncate(200));
+    octets("text", "text in place of XML", Edit::Bytes("this is not XML".into()));
+    octets(
+        "ampersand",
+        "an unescaped ampersand",
+        Edit::Replace("</SessionType>".into(), " & </SessionType>".into()),
+    );
+    octets(
+        "entities",
+        "entities that expand without end",
+        Edit::Replace(
+            "<WV-CSP-Message".into(),
+            "<!DOCTYPE x [<!ENTITY a \"&b;&b;&b;&b;\"><!ENTITY b \"&a;&a;&a;&a;\">]><WV-CSP-Message".into(),
+        ),
+    );
+    let _ = sample;
+}
+
+/// Whether the change makes the message one that no reader has to take. Octets are read, not guessed.
+fn is_invalid(checker: &Checker, sample: &Sample, edit: &Edit) -> bool {
+    let draft = Draft {
+        version: sample.version,
+        status: 200,
+        method: "POST".into(),
+        media_type: String::new(),
+        tree: Some(sample.tree.clone()),
+        sending: Sending::Normal,
+    };
+    let Ok(encoded) = draft.encode(std::slice::from_ref(edit), &|_| None) else { return false };
+    let reading = xml::read(&encoded.body, None);
+    let broken = reading.problems.iter().any(|p| p.kind != xml::ProblemKind::Charset);
+    let Some(message) = reading.message else { return true };
+    broken
+        || checker
+            .check(&message)
+            .findings
+            .iter()
+            .any(|f| f.strength == Strength::Must || f.rule.is_session_or_mode())
+}
+
+fn case_of(sample: &Sample, variant: &Variant) -> Option<Case> {
+    let id = format!(
+        "IMPS-1.2-con-gen-{}.{}",
+        sample.primitive,
+        variant.key.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', ".")
+    );
+    let under_test = sample.from.peer();
+    let (scr, procedure, preconditions) = match under_test {
+        Role::Server => server_steps(sample, variant)?,
+        Role::Client => client_steps(sample, variant)?,
+    };
+    Some(Case {
+        id: CaseId::parse(&id).ok()?,
+        title: format!("{}: {}", sample.primitive, variant.words),
+        object: under_test,
+        description: match variant.kind {
+            Kind::Edge => "A valid value at the edge of its type is not refused as invalid.".into(),
+            _ => "A message that breaks the tables is refused (any 4xx or 5xx, CSP or HTTP: Q10), and the \
+                  peer goes on working."
+                .into(),
+        },
+        reference: "WV-043 (content models), WV-045 (data types); open question Q10".into(),
+        scr: vec![scr],
+        versions: vec![sample.version],
+        tags: vec![
+            "generated".into(),
+            if variant.kind == Kind::Edge { "positive" } else { "negative" }.into(),
+        ],
+        preconditions,
+        procedure,
+        after: Vec::new(),
+        pass: "refused, and the valid request is served".into(),
+        file: format!("generated from {} in CSP {}", sample.primitive, sample.version),
+        line: 0,
+    })
+}
+
+type Parts = (ItemId, Vec<Step>, Vec<Step>);
+
+fn server_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
+    let lane = || "A".to_owned();
+    let send = |edits: Vec<Edit>| Step::Send {
+        primitives: vec![sample.primitive.clone()],
+        lane: lane(),
+        edits,
+    };
+    let login = || {
+        vec![
+            Step::Send {
+                primitives: vec!["Login-Request".into()],
+                lane: lane(),
+                edits: Vec::new(),
+            },
+            expect(
+                Expected::Primitives(vec!["Login-Response".into()]),
+                vec![
+                    Condition::In(Path::parse("Login-Response/Result/Code").ok()?, vec!["200".into()]),
+                    Condition::Present(Path::parse("Login-Response/SessionID").ok()?),
+                ],
+            ),
+        ]
+        .into()
+    };
+    let login: &dyn Fn() -> Option<Vec<Step>> = &login;
+    let item = ItemId::parse(match variant.kind {
+        Kind::Structure => "CSP-ENV-S-015",
+        Kind::Octets => "CSP-ENV-S-018",
+        Kind::Type => "CSP-TYPE-S-008",
+        Kind::Edge => "CSP-TYPE-S-009",
+        Kind::Mode => "CSP-ENV-S-019",
+    })
+    .ok()?;
+    let expected = match variant.kind {
+        Kind::Edge => Expected::Answer,
+        Kind::Mode => Expected::NotServed,
+        _ => Expected::Refusal,
+    };
+    let mut judged = expect(expected, Vec::new());
+    if let Step::Expect { item: charged, .. } = &mut judged {
+        *charged = Some(item.clone());
+    }
+    let control = Step::Fence(Fence {
+        lane: lane(),
+        item: None,
+        silent: Vec::new(),
+        command: None,
+    });
+    let (procedure, preconditions) = if sample.primitive == "Login-Request" {
+        let mut steps = vec![send(vec![variant.edit.clone()]), judged];
+        // A TimeToLive that was taken opened a session that this lane now is in.
+        steps.extend(login()?);
+        (steps, Vec::new())
+    } else {
+        (vec![send(vec![variant.edit.clone()]), judged, control], login()?)
+    };
+    Some((item, procedure, preconditions))
+}
+
+fn client_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
+    if variant.kind == Kind::Mode {
+        return None;
+    }
+    let item = ItemId::parse(match variant.kind {
+        Kind::Edge => "CSP-TYPE-C-009",
+        _ => "CSP-ENV-C-015",
+    })
+    .ok()?;
+    let on = |name: &str, item: Option<ItemId>| Step::On {
+        incoming: Incoming {
+            primitives: vec![name.to_owned()],
+        },
+        item,
+        tests: Vec::new(),
+    };
+    let reply = |edits: Vec<Edit>| Step::Reply {
+        edits,
+        requests: Vec::new(),
+        status: None,
+    };
+    let (command, request) = match sample.primitive.as_str() {
+        "Login-Response" => (Command::Login, "Login-Request"),
+        "KeepAlive-Response" => (Command::KeepAlive, "KeepAlive-Request"),
+        _ => return None,
+    };
+    let again = |charged: Option<ItemId>| {
+        vec![Step::Stimulate(Command::Login), on("Login-Request", charged), reply(Vec::new())]
+    };
+    let preconditions = if command == Command::Login { Vec::new() } else { again(None) };
+    let mut procedure = vec![
+        Step::Stimulate(command),
+        on(request, None),
+        reply(vec![variant.edit.clone()]),
+    ];
+    procedure.extend(again(Some(item.clone())));
+    procedure.extend([
+        Step::Stimulate(Command::KeepAlive),
+        on("KeepAlive-Request", None),
+        reply(Vec::new()),
+    ]);
+    Some((item, procedure, preconditions))
+}
+
+fn expect(expected: Expected, conditions: Vec<Condition>) -> Step {
+    Step::Expect {
+        expected,
+        lane: "A".into(),
+        item: None,
+        tests: conditions
+            .into_iter()
+            .map(|condition| Test { item: None, condition })
+            .collect(),
+        decline: Vec::new(),
+    }
+}
+
+fn path(names: &[&str]) -> Option<Path> {
+    Path::parse(&names.join("/")).ok()
+}
+
+/// Pairs of neighbouring child elements with different names, each first name once.
+fn neighbours(tree: &Tree, id: NodeId) -> Vec<(String, String)> {
+    let names: Vec<&str> = tree
+        .get(id)
+        .children
+        .iter()
+        .filter_map(|c| match c {
+            Child::Element(e) => Some(tree.get(*e).name.as_str()),
+            Child::Text(..) => None,
+        })
+        .collect();
+    names
+        .windows(2)
+        .filter(|w| w[0] != w[1] && names.iter().filter(|n| **n == w[0]).count() == 1)
+        .map(|w| (w[0].to_owned(), w[1].to_owned()))
+        .collect()
+}
+
+fn group_of(tree: &Tree, id: NodeId) -> Group {
+    Version::of_namespace(&tree.get(id).namespace).map_or(Group::Trc, |(_, g)| g)
+}

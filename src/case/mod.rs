@@ -1,0 +1,66 @@
+//! Test cases: the closed step language, loading, generation from the tables, selection.
+
+pub mod generate;
+mod load;
+mod raw;
+mod step;
+
+use crate::base::{CaseId, ItemId};
+use crate::spec::{Role, Version};
+
+pub use load::{Cases, load};
+pub use step::{Condition, Expected, Fence, Incoming, Step, Test};
+
+/// One test case, as the rows of an OMA test specification have it.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// `IMPS-1.2-con-…`.
+    pub id: CaseId,
+    /// A line.
+    pub title: String,
+    /// The role under test.
+    pub object: Role,
+    /// What it does and why.
+    pub description: String,
+    /// Document and section.
+    pub reference: String,
+    /// The items that it tests explicitly; the first is charged where a step names none.
+    pub scr: Vec<ItemId>,
+    /// Versions it is made for.
+    pub versions: Vec<Version>,
+    /// Words for filters.
+    pub tags: Vec<String>,
+    /// Steps before the test: a failure here is inconclusive.
+    pub preconditions: Vec<Step>,
+    /// The test.
+    pub procedure: Vec<Step>,
+    /// Steps that always run at the end; they judge nothing.
+    pub after: Vec<Step>,
+    /// What passes, for people.
+    pub pass: String,
+    /// Where it was written; generated cases name their origin.
+    pub file: String,
+    /// The line.
+    pub line: usize,
+}
+
+impl Case {
+    /// The group of a case: the code of its first item (`KALIVE`).
+    pub fn group(&self) -> &str {
+        self.scr
+            .first()
+            .and_then(|i| i.as_str().split('-').nth(1))
+            .unwrap_or("")
+    }
+
+    /// The accounts (`A`, `B`) that its steps log in with.
+    pub fn accounts(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        for step in self.preconditions.iter().chain(&self.procedure).chain(&self.after) {
+            step.accounts(&mut out);
+        }
+        out.sort();
+        out.dedup();
+        out
+    }
+}

@@ -1,0 +1,282 @@
+//! Cases as written. One flat struct a step, turned into [`Step`] with a message that says what is
+//! missing or too much.
+
+use serde::Deserialize;
+
+use crate::base::ItemId;
+use crate::message::Path;
+use crate::spec::Command;
+use crate::codec::deviation::Edit;
+use crate::spec::{Role, Version};
+
+use super::step::{Condition, Expected, Fence, Incoming, Step, Test};
+
+/// `cases/<group>/*.yaml`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaseFile {
+    pub format: String,
+    #[serde(default)]
+    pub cases: Vec<RawCase>,
+}
+
+/// `cases/_shared/*.yaml`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FragmentFile {
+    pub format: String,
+    pub fragments: Vec<Fragment>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fragment {
+    pub name: String,
+    #[serde(rename = "about")]
+    pub _about: String,
+    pub steps: Vec<RawStep>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawCase {
+    pub id: crate::base::CaseId,
+    pub title: String,
+    pub object: Role,
+    #[serde(default)]
+    pub description: String,
+    #[serde(default)]
+    pub reference: String,
+    pub scr: Vec<ItemId>,
+    pub csp: Option<Vec<Version>>,
+    #[serde(default)]
+    pub tags: Vec<String>,
+    #[serde(default)]
+    pub preconditions: Vec<RawStep>,
+    pub procedure: Vec<RawStep>,
+    #[serde(default)]
+    pub after: Vec<RawStep>,
+    #[serde(default)]
+    pub pass: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawStep {
+    send: Option<String>,
+    with: Option<Vec<String>>,
+    #[serde(rename = "as")]
+    lane: Option<String>,
+    edit: Option<Vec<Edit>>,
+    expect: Option<String>,
+    item: Option<ItemId>,
+    #[serde(rename = "where")]
+    tests: Option<Vec<RawTest>>,
+    decline: Option<Vec<u16>>,
+    stimulate: Option<Command>,
+    on: Option<String>,
+    reply: Option<String>,
+    requests: Option<Vec<String>>,
+    keep: Option<String>,
+    from: Option<Path>,
+    fence: Option<String>,
+    silent: Option<Vec<String>>,
+    wait: Option<u64>,
+    repeat: Option<u32>,
+    #[serde(rename = "do")]
+    steps: Option<Vec<RawStep>>,
+    /// A fragment of `_shared`.
+    #[serde(rename = "use")]
+    pub fragment: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawTest {
+    item: Option<ItemId>,
+    path: Option<Path>,
+    #[serde(rename = "in")]
+    values: Option<Vec<String>>,
+    not_in: Option<Vec<String>>,
+    count: Option<usize>,
+    present: Option<Path>,
+    absent: Option<Path>,
+    same_as: Option<String>,
+    differs_from: Option<String>,
+    class: Option<u16>,
+    digest: Option<Path>,
+}
+
+/// Longest wait that a case may ask for, in milliseconds.
+const MAX_WAIT_MS: u64 = 60_000;
+/// Most repetitions.
+const MAX_REPEAT: u32 = 100;
+
+impl RawStep {
+    /// The step, with fragments left to the caller.
+    pub fn to_step(&self, expand: &mut dyn FnMut(&[RawStep]) -> Result<Vec<Step>, String>) -> Result<Step, String> {
+        let kinds = [
+            self.send.is_some(),
+            self.expect.is_some(),
+            self.stimulate.is_some(),
+            self.on.is_some(),
+            self.reply.is_some(),
+            self.keep.is_some(),
+            self.fence.is_some(),
+            self.wait.is_some(),
+            self.repeat.is_some(),
+        ];
+        if kinds.iter().filter(|k| **k).count() != 1 {
+            return Err(
+                "a step needs exactly one of send, expect, stimulate, on, reply, keep, fence, wait, repeat, use"
+                    .to_owned(),
+            );
+        }
+        self.only_fields_of_its_kind()?;
+        let lane = self.lane.clone().unwrap_or_else(|| "A".to_owned());
+        let edits = self.edit.clone().unwrap_or_default();
+        let tests = self
+            .tests
+            .iter()
+            .flatten()
+            .map(RawTest::to_test)
+            .collect::<Result<Vec<_>, _>>()?;
+        let list = |text: &str| -> Vec<String> { text.split('|').map(|s| s.trim().to_owned()).collect() };
+        Ok(match self {
+            RawStep { send: Some(first), .. } => Step::Send {
+                primitives: std::iter::once(first.clone()).chain(self.with.clone().unwrap_or_default()).collect(),
+                lane,
+                edits,
+            },
+            RawStep { expect: Some(what), .. } => Step::Expect {
+                expected: match what.as_str() {
+                    "refusal" => Expected::Refusal,
+                    "answer" => Expected::Answer,
+                    "delivery" => Expected::Delivery,
+                    "not-served" => Expected::NotServed,
+                    names => Expected::Primitives(list(names)),
+                },
+                lane,
+                item: self.item.clone(),
+                tests,
+                decline: self.decline.clone().unwrap_or_default(),
+            },
+            RawStep {
+                stimulate: Some(command),
+                ..
+            } => Step::Stimulate(*command),
+            RawStep { on: Some(names), .. } => Step::On {
+                incoming: Incoming {
+                    primitives: list(names),
+                },
+                item: self.item.clone(),
+                tests,
+            },
+            RawStep { reply: Some(what), .. } => Step::Reply {
+                edits,
+                requests: self.requests.clone().unwrap_or_default(),
+                status: match what.as_str() {
+                    "default" => None,
+                    other => Some(
+                        other
+                            .strip_prefix("status ")
+                            .and_then(|c| c.trim().parse().ok())
+                            .filter(|c| (100..=999).contains(c))
+                            .ok_or("`reply` is `default` or `status NNN`")?,
+                    ),
+                },
+            },
+            RawStep { keep: Some(name), .. } => Step::Keep {
+                name: name.clone(),
+                path: self.from.clone().ok_or("`keep` needs `from`")?,
+                lane,
+            },
+            RawStep { fence: Some(what), .. } => Step::Fence(Fence {
+                lane,
+                item: self.item.clone(),
+                silent: self.silent.clone().unwrap_or_default(),
+                command: match what.as_str() {
+                    "keep-alive" => None,
+                    other => Some(
+                        serde_yaml::from_str(other)
+                            .map_err(|_| format!("`fence` is `keep-alive` or a command of `stimulate`, not `{other}`"))?,
+                    ),
+                },
+            }),
+            RawStep { wait: Some(ms), .. } => {
+                if *ms > MAX_WAIT_MS {
+                    return Err(format!("a wait of {ms} ms is longer than the limit of {MAX_WAIT_MS} ms"));
+                }
+                Step::Wait(*ms)
+            }
+            RawStep { repeat: Some(times), .. } => {
+                if *times > MAX_REPEAT {
+                    return Err(format!("{times} repetitions are more than the limit of {MAX_REPEAT}"));
+                }
+                Step::Repeat {
+                    times: *times,
+                    steps: expand(self.steps.as_deref().ok_or("`repeat` needs `do`")?)?,
+                }
+            }
+            _ => return Err("an empty step".to_owned()),
+        })
+    }
+
+    /// A field that the kind of step does not read would be ignored silently: refuse it.
+    fn only_fields_of_its_kind(&self) -> Result<(), String> {
+        let (send, expect, on) = (self.send.is_some(), self.expect.is_some(), self.on.is_some());
+        let (reply, fence) = (self.reply.is_some(), self.fence.is_some());
+        let fields = [
+            ("with", self.with.is_some(), send),
+            ("as", self.lane.is_some(), send || expect || fence || self.keep.is_some()),
+            ("edit", self.edit.is_some(), send || reply),
+            ("item", self.item.is_some(), expect || on || fence),
+            ("where", self.tests.is_some(), expect || on),
+            ("decline", self.decline.is_some(), expect),
+            ("requests", self.requests.is_some(), reply),
+            ("from", self.from.is_some(), self.keep.is_some()),
+            ("silent", self.silent.is_some(), fence),
+            ("do", self.steps.is_some(), self.repeat.is_some()),
+            ("use", self.fragment.is_some(), false),
+        ];
+        match fields.iter().find(|(_, there, allowed)| *there && !*allowed) {
+            Some((name, ..)) => Err(format!("`{name}` has no meaning in this kind of step")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl RawTest {
+    fn to_test(&self) -> Result<Test, String> {
+        let path = || self.path.clone().ok_or_else(|| "this condition needs `path`".to_owned());
+        let condition = match self {
+            RawTest { values: Some(v), .. } => Condition::In(path()?, v.clone()),
+            RawTest { not_in: Some(v), .. } => Condition::NotIn(path()?, v.clone()),
+            RawTest { count: Some(n), .. } => Condition::Count(path()?, *n),
+            RawTest { present: Some(p), .. } => Condition::Present(p.clone()),
+            RawTest { absent: Some(p), .. } => Condition::Absent(p.clone()),
+            RawTest { same_as: Some(k), .. } => Condition::SameAs(path()?, kept(k)?),
+            RawTest {
+                differs_from: Some(k), ..
+            } => Condition::DiffersFrom(path()?, kept(k)?),
+            RawTest { class: Some(c), .. } => Condition::Class(path()?, *c),
+            RawTest { digest: Some(p), .. } => Condition::Digest(p.clone()),
+            _ => {
+                return Err(
+                    "a condition needs one of in, not-in, count, present, absent, same-as, differs-from, class, digest"
+                        .to_owned(),
+                );
+            }
+        };
+        Ok(Test {
+            item: self.item.clone(),
+            condition,
+        })
+    }
+}
+
+fn kept(text: &str) -> Result<String, String> {
+    text.strip_prefix('$')
+        .map(str::to_owned)
+        .ok_or_else(|| format!("`{text}` is not a kept value: write `$name`"))
+}

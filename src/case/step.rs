@@ -1,0 +1,204 @@
+//! The steps of a case. The language is closed: what cannot be said with these is not said in a case.
+
+use crate::base::ItemId;
+use crate::message::Path;
+use crate::spec::Command;
+use crate::codec::deviation::Edit;
+
+/// One step, with the line it was written on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Server under test: send a request.
+    Send {
+        /// Primitives; several make one message with several transactions.
+        primitives: Vec<String>,
+        /// Session it is sent in, named after an account: `A`, or `A2` for a second session of A.
+        lane: String,
+        /// Changes.
+        edits: Vec<Edit>,
+    },
+    /// Server under test: what must come back to the last request of a lane.
+    Expect {
+        /// What.
+        expected: Expected,
+        /// Lane.
+        lane: String,
+        /// Charged item; the first of the case when none.
+        item: Option<ItemId>,
+        /// Further conditions.
+        tests: Vec<Test>,
+        /// Codes by which the peer says that it does not have this: the items become `na` unless claimed.
+        decline: Vec<u16>,
+    },
+    /// Client under test: make the client act.
+    Stimulate(Command),
+    /// Client under test: wait for a message of the client.
+    On {
+        /// What.
+        incoming: Incoming,
+        /// Charged item; the first of the case when none.
+        item: Option<ItemId>,
+        /// Further conditions.
+        tests: Vec<Test>,
+    },
+    /// Client under test: answer the message that the last `on` took, with changes of what a correct
+    /// server would answer.
+    Reply {
+        /// Changes.
+        edits: Vec<Edit>,
+        /// Requests of the server that go with the answer.
+        requests: Vec<String>,
+        /// Answer with a Status of this code in place of the primitive.
+        status: Option<u16>,
+    },
+    /// Keeps a value of the last message for later conditions and edits.
+    Keep {
+        /// Name, used as `$name`.
+        name: String,
+        /// Where it stands.
+        path: Path,
+        /// Lane (server under test).
+        lane: String,
+    },
+    /// Proves that the peer is alive and, where a silence is to be shown, that nothing more comes.
+    Fence(Fence),
+    /// Waits this many milliseconds; only for cases about time.
+    Wait(u64),
+    /// Runs steps several times.
+    Repeat {
+        /// How often.
+        times: u32,
+        /// What.
+        steps: Vec<Step>,
+    },
+}
+
+/// A fence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fence {
+    /// Lane (server under test).
+    pub lane: String,
+    /// Item whose silence it proves.
+    pub item: Option<ItemId>,
+    /// Client under test: primitives that must not have come since the last `reply`.
+    pub silent: Vec<String>,
+    /// Client under test: the command whose message is the fence.
+    pub command: Option<Command>,
+}
+
+/// What a server must answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// One of these primitives; success when it has a Result, unless a condition speaks of its code.
+    Primitives(Vec<String>),
+    /// Any refusal: a Result code of class 4 to 9, or HTTP 4xx or 5xx.
+    Refusal,
+    /// Any answer that is not silence.
+    Answer,
+    /// An empty body, or a message of server requests.
+    Delivery,
+    /// Anything but success: a refusal, or an empty body.
+    NotServed,
+}
+
+/// What a client must send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// One of these primitives.
+    pub primitives: Vec<String>,
+}
+
+/// A condition with the item it is charged to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Test {
+    /// Charged item; that of the step when none.
+    pub item: Option<ItemId>,
+    /// What.
+    pub condition: Condition,
+}
+
+/// Something that a message must fulfil.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// The text of the first match is one of these.
+    In(Path, Vec<String>),
+    /// The text of the first match is none of these.
+    NotIn(Path, Vec<String>),
+    /// So many matches.
+    Count(Path, usize),
+    /// At least one match.
+    Present(Path),
+    /// No match.
+    Absent(Path),
+    /// The text of the first match equals a kept value.
+    SameAs(Path, String),
+    /// The text of the first match differs from a kept value.
+    DiffersFrom(Path, String),
+    /// A result code of this class (the first digit).
+    Class(Path, u16),
+    /// The digest of the client is right for the nonce that was sent and the password of the account.
+    Digest(Path),
+}
+
+impl Step {
+    /// The accounts of the lanes that this step uses.
+    pub fn accounts(&self, out: &mut Vec<String>) {
+        let lane = match self {
+            Step::Send { lane, .. } | Step::Expect { lane, .. } | Step::Keep { lane, .. } => lane,
+            Step::Fence(fence) => &fence.lane,
+            Step::Repeat { steps, .. } => {
+                steps.iter().for_each(|s| s.accounts(out));
+                return;
+            }
+            _ => return,
+        };
+        out.push(account_of(lane).to_owned());
+    }
+
+    /// The items that this step may charge.
+    pub fn items<'a>(&'a self, out: &mut Vec<&'a ItemId>) {
+        match self {
+            Step::Expect { item, tests, .. } | Step::On { item, tests, .. } => {
+                out.extend(item);
+                out.extend(tests.iter().filter_map(|t| t.item.as_ref()));
+            }
+            Step::Fence(fence) => out.extend(&fence.item),
+            Step::Repeat { steps, .. } => steps.iter().for_each(|s| s.items(out)),
+            _ => {}
+        }
+    }
+}
+
+/// The account of a lane: its name without the trailing number.
+pub fn account_of(lane: &str) -> &str {
+    lane.trim_end_matches(|c: char| c.is_ascii_digit())
+}
+
+impl std::fmt::Display for Expected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Expected::Primitives(names) => f.write_str(&names.join(" or ")),
+            Expected::Refusal => f.write_str("a refusal"),
+            Expected::Answer => f.write_str("an answer"),
+            Expected::NotServed => f.write_str("a refusal or an empty body"),
+            Expected::Delivery => f.write_str("an empty body or server requests"),
+        }
+    }
+}
+
+impl std::fmt::Display for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Condition::In(path, values) if values.len() == 1 => write!(f, "{path} is {}", values[0]),
+            Condition::In(path, values) => write!(f, "{path} is one of {}", values.join(", ")),
+            Condition::NotIn(path, values) => write!(f, "{path} is none of {}", values.join(", ")),
+            Condition::Count(path, n) => write!(f, "{path} stands {n} times"),
+            Condition::Present(path) => write!(f, "{path} is present"),
+            Condition::Absent(path) => write!(f, "{path} is absent"),
+            Condition::SameAs(path, name) => write!(f, "{path} equals ${name}"),
+            Condition::DiffersFrom(path, name) => write!(f, "{path} differs from ${name}"),
+            Condition::Class(path, class) => write!(f, "{path} is of class {class}xx"),
+            Condition::Digest(path) => write!(f, "{path} is the right digest"),
+        }
+    }
+}

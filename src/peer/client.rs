@@ -1,0 +1,375 @@
+//! The client engine: builds requests, learns from answers, answers server requests.
+
+use crate::message::{Elem, Envelope, Mode, NodeId, SessionType, Tree, empty, text};
+use crate::spec::{Command, Version};
+
+use super::Credentials;
+use super::compose::{self, Part};
+use super::digest::Schema;
+
+/// What a client needs to know before its first message.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// Version spoken.
+    pub version: Version,
+    /// Who logs in.
+    pub credentials: Credentials,
+    /// URL of ClientID; names this client among those of the user.
+    pub client_id: String,
+    /// SessionCookie, new per login.
+    pub cookie: String,
+    /// TimeToLive asked for, in seconds.
+    pub time_to_live: u32,
+    /// Prefix of its TransactionIDs.
+    pub id_prefix: String,
+}
+
+/// State faults of a client, for mutants: what no edit of a single message can express.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientFault {
+    /// Does not poll when Poll says T.
+    IgnoresPollFlag,
+    /// Goes on with a session that the server called unknown.
+    KeepsDeadSession,
+    /// Goes on with the session after logout.
+    KeepsSessionAfterLogout,
+    /// Acts as if logged in after a refused login.
+    IgnoresRefusedLogin,
+    /// Computes the digest over the password alone.
+    DigestWithoutNonce,
+    /// Does not answer requests of the server.
+    IgnoresServerRequests,
+    /// Answers only the first request of a message.
+    AnswersFirstOnly,
+    /// Uses a new TransactionID in the third leg of a 4-way login.
+    NewIdInThirdLeg,
+    /// Uses one TransactionID for the whole session.
+    SameTransactionId,
+    /// Stops working after an answer it cannot read.
+    StopsAfterBadAnswer,
+}
+
+/// A CSP client without I/O.
+#[derive(Debug)]
+pub struct ClientEngine {
+    config: ClientConfig,
+    fault: Option<ClientFault>,
+    session: Option<String>,
+    next_id: u32,
+    challenge: Option<Challenge>,
+    /// TransactionID of the login that is under way.
+    login_id: Option<String>,
+    stopped: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Challenge {
+    nonce: String,
+    schema: Schema,
+}
+
+impl ClientEngine {
+    /// A client that is not logged in.
+    pub fn new(config: ClientConfig) -> Self {
+        Self {
+            config,
+            fault: None,
+            session: None,
+            next_id: 0,
+            challenge: None,
+            login_id: None,
+            stopped: false,
+        }
+    }
+
+    /// The same client with a state fault.
+    #[must_use]
+    pub fn with_fault(mut self, fault: Option<ClientFault>) -> Self {
+        self.fault = fault;
+        self
+    }
+
+    /// The session, when logged in.
+    pub fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// What it was made with.
+    pub fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    /// Pretends to be in this session: for cases that use a session that is not theirs.
+    pub fn set_session(&mut self, session: Option<String>) {
+        self.session = session;
+    }
+
+    fn new_id(&mut self) -> String {
+        if self.fault != Some(ClientFault::SameTransactionId) || self.next_id == 0 {
+            self.next_id += 1;
+        }
+        format!("{}{}", self.config.id_prefix, self.next_id)
+    }
+
+    /// A request of this primitive with the contents that a plain client would send.
+    ///
+    /// # Errors
+    /// The primitive is not one that this engine knows how to fill.
+    pub fn request(&mut self, primitive: &str) -> Result<Tree, String> {
+        let content = self.content(primitive)?;
+        let is_login = primitive == "Login-Request";
+        let id = match primitive {
+            "Polling-Request" => String::new(),
+            _ => self.new_id(),
+        };
+        if is_login {
+            self.login_id = Some(id.clone());
+        }
+        Ok(self.wrap(
+            is_login,
+            vec![Part {
+                mode: Mode::Request,
+                id,
+                primitive: content,
+            }],
+        ))
+    }
+
+    /// One message with several requests.
+    ///
+    /// # Errors
+    /// As [`ClientEngine::request`].
+    pub fn requests(&mut self, primitives: &[String]) -> Result<Tree, String> {
+        let mut parts = Vec::new();
+        for primitive in primitives {
+            parts.push(Part {
+                mode: Mode::Request,
+                primitive: self.content(primitive)?,
+                id: self.new_id(),
+            });
+        }
+        Ok(self.wrap(false, parts))
+    }
+
+    fn wrap(&self, outband: bool, parts: Vec<Part>) -> Tree {
+        let session = if outband { None } else { self.session.as_deref() };
+        compose::message(self.config.version, session, None, parts)
+    }
+
+    /// First leg of a 4-way login with these schemas.
+    pub fn login_challenge_request(&mut self, schemas: &[Schema]) -> Tree {
+        let id = self.new_id();
+        self.login_id = Some(id.clone());
+        let names: Vec<&str> = schemas.iter().map(|s| s.as_str()).collect();
+        // 1.1 puts a comma list in one element, 1.2 one schema in each.
+        let offered: Vec<Elem> = match self.config.version {
+            Version::V11 => vec![text("DigestSchema", names.join(","))],
+            Version::V12 => names.iter().map(|n| text("DigestSchema", *n)).collect(),
+        };
+        let content = self.login_frame(offered);
+        self.wrap(
+            true,
+            vec![Part {
+                mode: Mode::Request,
+                id,
+                primitive: content,
+            }],
+        )
+    }
+
+    /// Third leg of a 4-way login: the answer to the challenge that was learned.
+    ///
+    /// # Errors
+    /// No challenge was learned.
+    pub fn login_digest_request(&mut self) -> Result<Tree, String> {
+        let challenge = self.challenge.take().ok_or("no challenge (Nonce and DigestSchema) was received")?;
+        let password = &self.config.credentials.password;
+        let nonce = if self.fault == Some(ClientFault::DigestWithoutNonce) {
+            ""
+        } else {
+            &challenge.nonce
+        };
+        let proof = match challenge.schema.digest(nonce, password) {
+            Some(digest) => text("DigestBytes", digest),
+            None => text("Password", password.clone()),
+        };
+        let id = match &self.login_id {
+            Some(id) if self.fault != Some(ClientFault::NewIdInThirdLeg) => id.clone(),
+            _ => self.new_id(),
+        };
+        let content = self.login_frame(vec![proof]);
+        Ok(self.wrap(
+            true,
+            vec![Part {
+                mode: Mode::Request,
+                id,
+                primitive: content,
+            }],
+        ))
+    }
+
+    fn login_frame(&self, proof: Vec<Elem>) -> Elem {
+        Elem::new("Login-Request")
+            .with(text("UserID", self.config.credentials.user.clone()))
+            .with(compose::client_id(&self.config.client_id))
+            .with_all(proof)
+            .with(text("TimeToLive", self.config.time_to_live.to_string()))
+            .with(text("SessionCookie", self.config.cookie.clone()))
+    }
+
+    fn content(&self, primitive: &str) -> Result<Elem, String> {
+        Ok(match primitive {
+            "Login-Request" => {
+                self.login_frame(vec![text("Password", self.config.credentials.password.clone())])
+            }
+            "KeepAlive-Request" => Elem::new(primitive)
+                .with(text("TimeToLive", self.config.time_to_live.to_string())),
+            "Polling-Request" | "Logout-Request" => empty(primitive),
+            "StopSearch-Request" => Elem::new(primitive).with(text("SearchID", "4294967295")),
+            "GetSPInfo-Request" => Elem::new(primitive).with(compose::client_id(&self.config.client_id)),
+            "Status" => compose::status(200),
+            other => return Err(format!("no default contents for {other}")),
+        })
+    }
+
+    /// The first message of a command, or why there is none.
+    ///
+    /// # Errors
+    /// The command makes no sense in this state.
+    pub fn start(&mut self, command: Command) -> Result<Tree, String> {
+        if self.stopped {
+            return Err("the client stopped working".to_owned());
+        }
+        match command {
+            Command::Login => {
+                self.session = None;
+                self.request("Login-Request")
+            }
+            Command::LoginDigest => {
+                self.session = None;
+                Ok(self.login_challenge_request(&[Schema::Md5, Schema::Sha]))
+            }
+            Command::KeepAlive => self.inband("KeepAlive-Request"),
+            Command::Poll => self.inband("Polling-Request"),
+            Command::Logout => {
+                let message = self.inband("Logout-Request")?;
+                Ok(message)
+            }
+        }
+    }
+
+    fn inband(&mut self, primitive: &str) -> Result<Tree, String> {
+        if self.session.is_none() {
+            return Err(format!("not logged in: no {primitive} can be sent"));
+        }
+        self.request(primitive)
+    }
+
+    /// Takes an answer and gives the messages that follow from it by themselves: the third leg of a
+    /// login, answers to server requests, a poll when Poll says T.
+    pub fn answered(&mut self, sent: &Tree, answer: Option<&Tree>) -> Vec<Tree> {
+        let Some(answer) = answer else { return Vec::new() };
+        let Some(envelope) = Envelope::of(answer) else {
+            if self.fault == Some(ClientFault::StopsAfterBadAnswer) {
+                self.stopped = true;
+            }
+            return Vec::new();
+        };
+        let challenged = self.learn(answer);
+        let mut next = Vec::new();
+        if challenged {
+            if let Ok(leg) = self.login_digest_request() {
+                next.push(leg);
+            }
+            return next;
+        }
+        let sent_name = Envelope::of(sent).map(|e| e.primitives()).unwrap_or_default();
+        if sent_name == "Logout-Request" && self.fault != Some(ClientFault::KeepsSessionAfterLogout) {
+            self.session = None;
+        }
+        let answers: Vec<Part> = envelope
+            .transactions
+            .iter()
+            .filter(|t| t.mode == Mode::Request && t.name != "Disconnect" && !t.name.is_empty())
+            .map(|t| Part {
+                mode: Mode::Response,
+                id: t.id.clone(),
+                primitive: self.reply_to(answer, t.primitive, &t.name),
+            })
+            .collect();
+        if !answers.is_empty() && self.session.is_some() {
+            match self.fault {
+                Some(ClientFault::IgnoresServerRequests) => {}
+                Some(ClientFault::AnswersFirstOnly) => {
+                    next.push(self.wrap(false, answers.into_iter().take(1).collect()));
+                }
+                _ => next.push(self.wrap(false, answers)),
+            }
+        }
+        let poll = envelope.poll.as_deref() == Some("T");
+        if poll && self.session.is_some() && self.fault != Some(ClientFault::IgnoresPollFlag) {
+            next.extend(self.request("Polling-Request"));
+        }
+        next
+    }
+
+    /// What this client answers to a server request: MessageDelivered to a pushed message, 200 to
+    /// what every client has to take, 405 to what it never agreed to.
+    fn reply_to(&self, tree: &Tree, primitive: Option<NodeId>, name: &str) -> Elem {
+        let message_id = primitive
+            .and_then(|p| tree.child(p, "MessageInfo"))
+            .and_then(|i| tree.child_text(i, "MessageID"));
+        match (name, message_id) {
+            ("NewMessage", Some(id)) => Elem::new("MessageDelivered").with(text("MessageID", id)),
+            _ => compose::status(200),
+        }
+    }
+
+    /// Learns session and challenge from an answer without acting on it. True when the answer is a
+    /// challenge of a 4-way login (a Nonce and no SessionID, whatever the code: Q2).
+    pub fn learn(&mut self, answer: &Tree) -> bool {
+        let Some(envelope) = Envelope::of(answer) else { return false };
+        let mut challenged = false;
+        for transaction in &envelope.transactions {
+            let Some(primitive) = transaction.primitive else { continue };
+            let code = answer
+                .child(primitive, "Result")
+                .and_then(|r| answer.child_text(r, "Code"))
+                .and_then(|c| c.parse::<u16>().ok());
+            match transaction.name.as_str() {
+                "Login-Response" => {
+                    let session = answer.child_text(primitive, "SessionID").filter(|s| !s.is_empty());
+                    let nonce = answer.child_text(primitive, "Nonce");
+                    match (session, nonce) {
+                        (Some(id), _) if code.is_none_or(|c| c / 100 == 2) => self.session = Some(id),
+                        (None, Some(nonce)) => {
+                            let schema = answer
+                                .child_text(primitive, "DigestSchema")
+                                .and_then(|s| Schema::parse(&s));
+                            self.challenge = schema.map(|schema| Challenge { nonce, schema });
+                            challenged = self.challenge.is_some();
+                        }
+                        _ if self.fault == Some(ClientFault::IgnoresRefusedLogin) => {
+                            self.session = Some("assumed".to_owned());
+                        }
+                        _ => {}
+                    }
+                }
+                "Disconnect" => self.session = None,
+                _ if matches!(code, Some(600 | 601 | 604)) => {
+                    if self.fault != Some(ClientFault::KeepsDeadSession) {
+                        self.session = None;
+                    }
+                }
+                "Status" if envelope.session_type == SessionType::Outband => {
+                    if self.fault == Some(ClientFault::IgnoresRefusedLogin) {
+                        self.session = Some("assumed".to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        challenged
+    }
+}

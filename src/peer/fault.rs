@@ -1,0 +1,155 @@
+//! Named faults of the reference: what a mutant does wrong, and which items it breaks by that.
+
+use serde::Deserialize;
+
+use crate::base::yaml;
+use crate::base::{FileError, FileSet, ItemId};
+use crate::message::{Envelope, Tree};
+use crate::spec::{Role, Version};
+
+use super::client::ClientFault;
+use crate::codec::deviation::Edit;
+use super::server::ServerFault;
+
+/// A named fault.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// Its name, for options and reports.
+    pub name: String,
+    /// The role that has it.
+    pub role: Role,
+    /// What is wrong, in a sentence.
+    pub about: String,
+    /// The items that it breaks.
+    pub breaks: Vec<ItemId>,
+    /// Versions in which it shows.
+    pub versions: Vec<Version>,
+    /// What it does.
+    pub kind: FaultKind,
+    /// Where it was written.
+    pub file: String,
+    /// The line.
+    pub line: usize,
+}
+
+/// What a fault does.
+#[derive(Debug, Clone)]
+pub enum FaultKind {
+    /// Changes outgoing messages that carry or answer one of these primitives (all when empty).
+    Edits {
+        /// Primitives.
+        on: Vec<String>,
+        /// Changes.
+        edits: Vec<Edit>,
+    },
+    /// A state fault of the server.
+    Server(ServerFault),
+    /// A state fault of the client.
+    Client(ClientFault),
+}
+
+impl Fault {
+    /// The edits for an outgoing message, if this fault touches it. `answers` names the requests that
+    /// it answers.
+    pub fn edits_for(&self, tree: Option<&Tree>, answers: &[String]) -> &[Edit] {
+        let FaultKind::Edits { on, edits } = &self.kind else { return &[] };
+        let carried: Vec<String> = tree
+            .and_then(Envelope::of)
+            .map(|e| e.transactions.into_iter().map(|t| t.name).collect())
+            .unwrap_or_default();
+        let hit = on.is_empty() && tree.is_some()
+            || on.iter().any(|n| carried.contains(n))
+            || on.iter().any(|n| answers.contains(n));
+        if hit { edits } else { &[] }
+    }
+
+    /// The state fault of a server, if it is one.
+    pub fn of_server(&self) -> Option<ServerFault> {
+        match self.kind {
+            FaultKind::Server(f) => Some(f),
+            _ => None,
+        }
+    }
+
+    /// The state fault of a client, if it is one.
+    pub fn of_client(&self) -> Option<ClientFault> {
+        match self.kind {
+            FaultKind::Client(f) => Some(f),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    format: String,
+    faults: Vec<RawFault>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFault {
+    name: String,
+    role: Role,
+    about: String,
+    breaks: Vec<ItemId>,
+    csp: Option<Vec<Version>>,
+    server: Option<ServerFault>,
+    client: Option<ClientFault>,
+    #[serde(default)]
+    on: Vec<String>,
+    #[serde(default)]
+    edit: Vec<Edit>,
+}
+
+/// Loads every `_faults/*.yaml` of the cases.
+///
+/// # Errors
+/// The first mistake with its line.
+pub fn load(cases: &FileSet) -> Result<Vec<Fault>, FileError> {
+    let mut faults: Vec<Fault> = Vec::new();
+    for (file, text) in cases.iter().filter(|(name, _)| name.contains("_faults/")) {
+        let doc = yaml::parse::<RawFile>(file, text)?;
+        if doc.value.format != "imps-scr/faults/1" {
+            return Err(doc
+                .error("format", format!("format `{}` is not known here", doc.value.format))
+                .fix("this version reads `imps-scr/faults/1`"));
+        }
+        for (i, raw) in doc.value.faults.iter().enumerate() {
+            let path = format!("faults[{i}]");
+            if faults.iter().any(|f| f.name == raw.name) {
+                return Err(doc.error(&path, format!("the fault `{}` stands twice", raw.name)));
+            }
+            if raw.breaks.is_empty() {
+                return Err(doc
+                    .error(&path, format!("the fault `{}` breaks nothing", raw.name))
+                    .fix("name the items in `breaks`"));
+            }
+            let kind = match (raw.server, raw.client, raw.edit.is_empty()) {
+                (Some(f), None, true) if raw.role == Role::Server => FaultKind::Server(f),
+                (None, Some(f), true) if raw.role == Role::Client => FaultKind::Client(f),
+                (None, None, false) => FaultKind::Edits {
+                    on: raw.on.clone(),
+                    edits: raw.edit.clone(),
+                },
+                _ => {
+                    return Err(doc
+                        .error(&path, format!("the fault `{}` needs exactly one kind", raw.name))
+                        .fix("give `edit`, or the state fault of its role (`server` or `client`)"));
+                }
+            };
+            faults.push(Fault {
+                name: raw.name.clone(),
+                role: raw.role,
+                about: raw.about.clone(),
+                breaks: raw.breaks.clone(),
+                versions: raw.csp.clone().unwrap_or_else(|| Version::ALL.to_vec()),
+                kind,
+                file: file.to_owned(),
+                line: doc.line(&path),
+            });
+        }
+    }
+    Ok(faults)
+}
