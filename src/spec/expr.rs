@@ -392,12 +392,12 @@ fn one_or(mut parts: Vec<Expression>, join: fn(Vec<Expression>) -> Expression) -
 /// The reason when a reference has swallowed the operator behind it: `WTP-C-022AND`.
 fn glued(spelling: &str) -> Option<String> {
     for operator in ["AND", "OR"] {
-        if let Some(head) = spelling.strip_suffix(operator) {
-            if Reference::parse(head).is_ok() {
-                return Some(format!(
-                    "`{spelling}`: {operator} is glued to {head}; put a blank between"
-                ));
-            }
+        if let Some(head) = spelling.strip_suffix(operator)
+            && Reference::parse(head).is_ok()
+        {
+            return Some(format!(
+                "`{spelling}`: {operator} is glued to {head}; put a blank between"
+            ));
         }
     }
     None

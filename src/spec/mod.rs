@@ -3,11 +3,18 @@
 //! embedded files; directories are read by `cli` and handed in as text.
 
 pub mod expr;
+pub mod ics;
+pub mod items;
 pub mod model;
+pub mod profile;
+mod scalars;
 mod scr;
 pub mod syntax;
 mod types;
 
 pub use expr::{Expression, Reference, Truth};
+pub use ics::{Ics, ReviewFinding, ReviewKind};
+pub use items::{Item, Items};
+pub use profile::{Account, AccountName, HttpUrl, Limits, Profile, Secret, Timers};
 pub use scr::{ItemForm, ScrGroup, ScrItem};
 pub use types::{Basis, Because, Grade, Group, Role, Status, Version};
