@@ -2,8 +2,19 @@
 //! service tree, readings; and what a vendor says of a product: ICS and profile. No I/O beyond the
 //! embedded files; directories are read by `cli` and handed in as text.
 
+pub mod expr;
+pub mod ics;
+pub mod items;
 pub mod model;
+pub mod profile;
+mod scalars;
+mod scr;
 pub mod syntax;
 mod types;
 
+pub use expr::{Expression, Reference, Truth};
+pub use ics::{Ics, ReviewFinding, ReviewKind};
+pub use items::{Item, Items};
+pub use profile::{Account, AccountName, HttpUrl, Limits, Profile, Secret, Timers};
+pub use scr::{ItemForm, ScrGroup, ScrItem};
 pub use types::{Basis, Because, Grade, Group, Role, Status, Version};
