@@ -94,7 +94,7 @@ impl Strength {
         match self {
             Strength::Must => Verdict::Fail,
             Strength::Should => Verdict::Warn,
-            Strength::Note => Verdict::Pass,
+            Strength::Note => Verdict::None,
         }
     }
 

@@ -16,7 +16,7 @@ use super::recording::{Recording, Wire};
 /// Where an HTTP server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// Host name or address, without brackets.
+    /// Host name or address; IPv6 without brackets.
     pub host: String,
     /// Port.
     pub port: u16,
@@ -25,27 +25,6 @@ pub struct Address {
 }
 
 impl Address {
-    /// Parses an `http://` URL.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse(url: &str) -> Result<Self, String> {
-        let uri: hyper::Uri = url.parse().map_err(|e| format!("not a URL: {e}"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err("https targets are not supported by this version".to_owned()),
-            _ => return Err("a URL begins with http://".to_owned()),
-        }
-        let host = uri.host().ok_or("the URL names no host")?;
-        Ok(Self {
-            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: uri.port_u16().unwrap_or(80),
-            path: uri
-                .path_and_query()
-                .map_or_else(|| "/".to_owned(), |p| p.as_str().to_owned()),
-        })
-    }
-
     fn authority(&self) -> String {
         let host = if self.host.contains(':') {
             format!("[{}]", self.host)
@@ -176,20 +155,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = inner.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Address;
-
-    #[test]
-    fn urls_become_addresses() {
-        let a = Address::parse("http://127.0.0.1:8080/csp?x=1").unwrap();
-        assert_eq!((a.host.as_str(), a.port, a.path.as_str()), ("127.0.0.1", 8080, "/csp?x=1"));
-        assert_eq!(Address::parse("http://[::1]:9").unwrap().authority(), "[::1]:9");
-        assert_eq!(Address::parse("http://im.example").unwrap().authority(), "im.example");
-        for bad in ["", "im.example", "ftp://x", "https://x", "http://"] {
-            assert!(Address::parse(bad).is_err(), "{bad}");
-        }
-    }
 }

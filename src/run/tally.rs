@@ -1,0 +1,74 @@
+//! Criteria of one case, repetitions folded together.
+
+use crate::base::limits::MAX_FINDINGS_PER_ITEM;
+use crate::event::CriterionResult;
+use crate::verdict::{Criterion, Verdict};
+
+/// Collects criteria: one entry per item and rule, which only ever worsens.
+#[derive(Debug, Default)]
+pub struct Tally {
+    entries: Vec<CriterionResult>,
+}
+
+impl Tally {
+    /// Adds a criterion.
+    pub fn add(&mut self, criterion: Criterion) {
+        let found = self
+            .entries
+            .iter_mut()
+            .find(|e| e.item == criterion.item && e.rule == criterion.rule);
+        let Some(entry) = found else {
+            self.entries.push(CriterionResult {
+                item: criterion.item,
+                rule: criterion.rule,
+                verdict: criterion.verdict,
+                text: criterion.text,
+                count: 1,
+                places: vec![criterion.place],
+            });
+            return;
+        };
+        if criterion.verdict > entry.verdict {
+            entry.verdict = criterion.verdict;
+            entry.text = criterion.text;
+            entry.count = 1;
+            entry.places = vec![criterion.place];
+        } else if criterion.verdict == entry.verdict {
+            entry.count += 1;
+            if entry.places.len() < MAX_FINDINGS_PER_ITEM && !entry.places.contains(&criterion.place) {
+                entry.places.push(criterion.place);
+            }
+        }
+    }
+
+    /// Whether anything was charged to this item.
+    pub fn has(&self, item: &crate::base::ItemId) -> bool {
+        self.entries.iter().any(|e| e.item == *item && e.verdict != Verdict::None)
+    }
+
+    /// The worst of all.
+    pub fn verdict(&self) -> Verdict {
+        self.entries.iter().map(|e| e.verdict).max().unwrap_or_default()
+    }
+
+    /// Turns every pass into an inconclusive one: nothing shows that the peer does anything.
+    pub fn distrust(&mut self, reason: &str) {
+        for entry in &mut self.entries {
+            if entry.verdict == Verdict::Pass {
+                entry.verdict = Verdict::Inconc;
+                entry.text = format!("{reason}; seen: {}", entry.text);
+            }
+        }
+    }
+
+    /// All entries, worst first, then by item and rule.
+    pub fn into_results(mut self) -> Vec<CriterionResult> {
+        self.entries.sort_by(|a, b| {
+            b.verdict
+                .cmp(&a.verdict)
+                .then_with(|| a.item.cmp(&b.item))
+                .then_with(|| a.rule.cmp(&b.rule))
+        });
+        self.entries
+    }
+}
