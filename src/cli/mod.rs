@@ -1,6 +1,7 @@
 //! Arguments, exit codes and terminal text; a file per subcommand. Whatever a subcommand does, the
 //! library can do.
 
+mod completions;
 pub mod exit;
 mod scr;
 mod validate;
@@ -56,6 +57,8 @@ enum Command {
     Validate(validate::Args),
     /// Show and check the requirement tables
     Scr(scr::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
 }
 
 /// Runs the program with these arguments; the result is the process's exit code.
@@ -72,9 +75,10 @@ pub fn main() -> Exit {
     let result = match cli.command {
         Command::Validate(args) => validate::run(&args, &cli.common),
         Command::Scr(args) => scr::run(&args, &cli.common),
+        Command::Completions(args) => completions::run(&args),
     };
     result.unwrap_or_else(|failure| {
-        eprintln!("error: {failure}");
+        complain(&format!("error: {failure}"));
         failure.exit()
     })
 }
@@ -129,6 +133,26 @@ impl Common {
             }
         }
     }
+}
+
+/// Writes a result to standard output. A reader that left early (`| head`) is no failure.
+fn output(text: &str) -> Result<Exit, Failure> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::Io {
+            what: "failed to write",
+            path: PathBuf::from("standard output"),
+            source,
+        }),
+        _ => Ok(Exit::OK),
+    }
+}
+
+/// Writes a diagnostic to standard error; unlike `eprintln!`, a closed one is no panic.
+fn complain(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Every `*.yaml` below a directory.

@@ -93,8 +93,8 @@ impl Item {
 #[derive(Debug, Clone, Default)]
 pub struct Items {
     items: Vec<Item>,
-    /// The parsed names, in the same order.
-    names: Vec<ScrItem>,
+    /// The parsed name of each item and the line of its requirement, in the same order.
+    names: Vec<(ScrItem, usize)>,
     index: BTreeMap<ItemId, usize>,
 }
 
@@ -158,7 +158,7 @@ impl Items {
         self.items
             .iter()
             .zip(&self.names)
-            .filter(|(item, name)| group.contains(name, item.status))
+            .filter(|(item, (name, _))| group.contains(name, item.status))
             .map(|(item, _)| item)
     }
 
@@ -183,7 +183,7 @@ impl Items {
             .items
             .iter()
             .map(|i| (distance(&text, &i.id.as_str().to_ascii_uppercase()), &i.id))
-            .filter(|(d, _)| *d <= text.len() / 2)
+            .filter(|(d, _)| *d <= text.len() / 4)
             .collect();
         found.sort_unstable();
         found.into_iter().take(3).map(|(_, id)| id).collect()
@@ -212,13 +212,14 @@ impl Items {
             }
             self.index.insert(item.id.clone(), self.items.len());
             self.items.push(item);
-            self.names.push(name);
+            self.names
+                .push((name, doc.line(&format!("items[{i}].requirement"))));
         }
         Ok(())
     }
 
     fn check_references(&self) -> Result<(), FileError> {
-        for item in &self.items {
+        for (item, (_, line)) in self.items.iter().zip(&self.names) {
             let Some(requirement) = &item.requirement else {
                 continue;
             };
@@ -229,7 +230,7 @@ impl Items {
                 if name.name() == RECONSTRUCTED && self.find(name.as_str()).is_none() {
                     return Err(FileError::new(
                         &item.file,
-                        item.line,
+                        *line,
                         format!("the requirement of {} names {name}, which has no row", item.id),
                     )
                     .fix(did_you_mean(&self.nearest(name.as_str()))));
@@ -580,7 +581,7 @@ items:
             ("id: CSP-KALIVE-C-001", "id: CSP-KALIVE-C-01", 31, "strict"),
             ("id: CSP-KALIVE-C-001", "id: CSP-KALIVE-C-001-M", 31, "strict"),
             ("id: CSP-KALIVE-C-001", "id: WSP-KALIVE-C-001", 31, "neither"),
-            ("CSP-LOGINP-S-001 OR", "CSP-LOGIN-S-001 OR", 4, "no row"),
+            ("CSP-LOGINP-S-001 OR", "CSP-LOGIN-S-001 OR", 9, "no row"),
             ("CSP-LOGINP-S-001 OR", "See", 9, "expression"),
             (
                 "basis: infer\n    because",

@@ -3,18 +3,24 @@
 //! embedded files; directories are read by `cli` and handed in as text.
 
 pub mod expr;
+pub mod filter;
 pub mod ics;
 pub mod items;
 pub mod model;
 pub mod profile;
+pub mod readings;
 mod scalars;
 mod scr;
 pub mod syntax;
+pub mod tables;
 mod types;
 
 pub use expr::{Expression, Reference, Truth};
+pub use filter::{Filter, FilterTarget};
 pub use ics::{Ics, ReviewFinding, ReviewKind};
 pub use items::{Item, Items};
 pub use profile::{Account, AccountName, HttpUrl, Limits, Profile, Secret, Timers};
+pub use readings::{Reading, Readings};
 pub use scr::{ItemForm, ScrGroup, ScrItem};
+pub use tables::Tables;
 pub use types::{Basis, Because, Grade, Group, Role, Status, Version};
