@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::SELF_TEST;
 use super::model::{
     Case, CaseVerdict, Criterion, FORMAT, Item, Report, Silence, Suite, Summary, Target, TargetKind,
 };
 use super::shown::ShownExchange;
-use super::SELF_TEST;
 use crate::base::CaseId;
 use crate::base::mask::Masker;
 use crate::event::{CaseResult, CriterionResult, Event, ItemResult, RunInfo, RunOutcome, Subscriber};
@@ -209,7 +209,11 @@ fn masked_case(masker: &Masker, result: &CaseResult) -> Case {
         encoding: result.encoding,
         verdict: result.verdict.into(),
         reason: masker.text(&result.reason),
-        criteria: result.criteria.iter().map(|c| masked_criterion(masker, c)).collect(),
+        criteria: result
+            .criteria
+            .iter()
+            .map(|c| masked_criterion(masker, c))
+            .collect(),
         silence: result
             .silence
             .iter()

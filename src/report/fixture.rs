@@ -1,6 +1,10 @@
 //! One run as events, for the tests of every output: both roles, every verdict, a secret and text
 //! that a hostile peer sent. No run is this unlucky, but each piece has been seen.
-#![allow(dead_code, missing_docs, reason = "each test file that includes this uses a part of it")]
+#![allow(
+    dead_code,
+    missing_docs,
+    reason = "each test file that includes this uses a part of it"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +21,8 @@ use super::imps::spec::{Basis, Role, Status, Version};
 use super::imps::verdict::{Conformance, ItemVerdict, Part, Place, Verdict};
 
 pub const SECRET: &str = "hunter2&co";
-pub const HOSTILE: &str = "</script><script>alert(1)</script> \u{1b}[31mred\u{202e} ]]> \"><img src=x onerror=alert(2)> {{7*7}}";
+pub const HOSTILE: &str =
+    "</script><script>alert(1)</script> \u{1b}[31mred\u{202e} ]]> \"><img src=x onerror=alert(2)> {{7*7}}";
 
 pub fn masker() -> Arc<Masker> {
     Arc::new(Masker::new([SECRET], false))
@@ -89,7 +94,16 @@ fn criterion(item: &str, rule: &str, verdict: Verdict, text: &str, places: Vec<P
     }
 }
 
-struct Row(&'static str, Role, Status, Basis, bool, ItemVerdict, &'static str, &'static str);
+struct Row(
+    &'static str,
+    Role,
+    Status,
+    Basis,
+    bool,
+    ItemVerdict,
+    &'static str,
+    &'static str,
+);
 
 fn item(row: &Row, cases: &[&str]) -> ItemResult {
     let Row(id, role, status, basis, claimed, verdict, feature, reason) = row;
@@ -157,7 +171,12 @@ fn login() -> Vec<Event> {
             "step 2: Login-Response",
             Verdict::Pass,
             "Login-Response with code 200 and a SessionID",
-            vec![place(1, "Session/Transaction/TransactionContent/Login-Response", 1, 55)],
+            vec![place(
+                1,
+                "Session/Transaction/TransactionContent/Login-Response",
+                1,
+                55,
+            )],
         ),
         criterion(
             "CSP-ENV-S-002",
@@ -172,10 +191,16 @@ fn login() -> Vec<Event> {
 }
 
 fn keep_alive() -> Vec<Event> {
-    let mut hostile = exchange(1, "<KeepAlive-Request/>", &format!("<Status>{HOSTILE} {SECRET}</Status>"));
+    let mut hostile = exchange(
+        1,
+        "<KeepAlive-Request/>",
+        &format!("<Status>{HOSTILE} {SECRET}</Status>"),
+    );
     if let Ok(response) = &mut hostile.response {
         response.headers.push(("X-Note".to_owned(), HOSTILE.to_owned()));
-        response.headers.push(("Set-Cookie".to_owned(), "sid=1".to_owned()));
+        response
+            .headers
+            .push(("Set-Cookie".to_owned(), "sid=1".to_owned()));
     }
     let mut silent = exchange(2, "<KeepAlive-Request/>", "");
     silent.response = Err(Failure::Timeout(20_000));
@@ -194,7 +219,10 @@ fn keep_alive() -> Vec<Event> {
         "step 2: KeepAlive-Response",
         Verdict::Fail,
         &format!("answered with Status saying {HOSTILE} and {SECRET}"),
-        vec![place(1, "Session/Transaction/TransactionContent/Status", 3, 7), place(2, "", 1, 1)],
+        vec![
+            place(1, "Session/Transaction/TransactionContent/Status", 3, 7),
+            place(2, "", 1, 1),
+        ],
     )];
     case(result, vec![hostile, silent, garbage])
 }
@@ -223,7 +251,12 @@ fn others() -> Vec<Event> {
         "step 6: nothing from C",
         Verdict::Pass,
         "the fence message arrived, the blocked one did not",
-        vec![place(4, "Session/Transaction/TransactionContent/NewMessage", 1, 80)],
+        vec![place(
+            4,
+            "Session/Transaction/TransactionContent/NewMessage",
+            1,
+            80,
+        )],
     )];
     block.silence = vec![Silence {
         of: "NewMessage from C".to_owned(),
@@ -285,17 +318,149 @@ fn outcome() -> RunOutcome {
     use Role::{Client, Server};
     use Status::{Mandatory as M, Optional as O};
     let rows = [
-        (Row("CSP-ENV-C-001", Client, M, Spec, true, V::Pass, "Envelope of requests", ""), vec![CLIENT]),
-        (Row("CSP-CIR-C-001", Client, O, One, true, V::Untestable, "Acts on a CIR", "seen only inside the client"), vec![]),
-        (Row("CSP-ENV-S-002", Server, M, One, true, V::Warn, "Media type of responses", "the response has a charset parameter that no source mentions"), vec![LOGIN]),
-        (Row("CSP-LOGINP-S-001", Server, M, Two, true, V::Pass, "Login with a password", ""), vec![LOGIN]),
-        (Row("CSP-KALIVE-S-001", Server, M, Spec, true, V::Fail, "KeepAlive", "answered with Status saying HOSTILE"), vec![KALIVE]),
-        (Row("CSP-POLL-S-001", Server, M, Spec, true, V::Inconc, "Polling", "blocked by CSP-KALIVE-S-001"), vec![POLL]),
-        (Row("CSP-BLENT-S-001", Server, O, Infer, true, V::Pass, "Blocking of users", ""), vec![BLOCK]),
-        (Row("CSP-GETPR-S-001", Server, O, Two, true, V::Error, "Presence on request", "account X is not there"), vec!["IMPS-1.2-con-GETPR-S-001"]),
-        (Row("CSP-CIR-S-001", Server, O, Open, true, V::NotRun, "CIR", "the profile opens no CIR channel"), vec![]),
-        (Row("CSP-SRCH-S-001", Server, O, Two, true, V::Untested, "Search", "no criterion was charged to it"), vec![]),
-        (Row("CSP-GROUP-S-001", Server, O, Two, false, V::Na, "Groups", "not claimed"), vec![]),
+        (
+            Row(
+                "CSP-ENV-C-001",
+                Client,
+                M,
+                Spec,
+                true,
+                V::Pass,
+                "Envelope of requests",
+                "",
+            ),
+            vec![CLIENT],
+        ),
+        (
+            Row(
+                "CSP-CIR-C-001",
+                Client,
+                O,
+                One,
+                true,
+                V::Untestable,
+                "Acts on a CIR",
+                "seen only inside the client",
+            ),
+            vec![],
+        ),
+        (
+            Row(
+                "CSP-ENV-S-002",
+                Server,
+                M,
+                One,
+                true,
+                V::Warn,
+                "Media type of responses",
+                "the response has a charset parameter that no source mentions",
+            ),
+            vec![LOGIN],
+        ),
+        (
+            Row(
+                "CSP-LOGINP-S-001",
+                Server,
+                M,
+                Two,
+                true,
+                V::Pass,
+                "Login with a password",
+                "",
+            ),
+            vec![LOGIN],
+        ),
+        (
+            Row(
+                "CSP-KALIVE-S-001",
+                Server,
+                M,
+                Spec,
+                true,
+                V::Fail,
+                "KeepAlive",
+                "answered with Status saying HOSTILE",
+            ),
+            vec![KALIVE],
+        ),
+        (
+            Row(
+                "CSP-POLL-S-001",
+                Server,
+                M,
+                Spec,
+                true,
+                V::Inconc,
+                "Polling",
+                "blocked by CSP-KALIVE-S-001",
+            ),
+            vec![POLL],
+        ),
+        (
+            Row(
+                "CSP-BLENT-S-001",
+                Server,
+                O,
+                Infer,
+                true,
+                V::Pass,
+                "Blocking of users",
+                "",
+            ),
+            vec![BLOCK],
+        ),
+        (
+            Row(
+                "CSP-GETPR-S-001",
+                Server,
+                O,
+                Two,
+                true,
+                V::Error,
+                "Presence on request",
+                "account X is not there",
+            ),
+            vec!["IMPS-1.2-con-GETPR-S-001"],
+        ),
+        (
+            Row(
+                "CSP-CIR-S-001",
+                Server,
+                O,
+                Open,
+                true,
+                V::NotRun,
+                "CIR",
+                "the profile opens no CIR channel",
+            ),
+            vec![],
+        ),
+        (
+            Row(
+                "CSP-SRCH-S-001",
+                Server,
+                O,
+                Two,
+                true,
+                V::Untested,
+                "Search",
+                "no criterion was charged to it",
+            ),
+            vec![],
+        ),
+        (
+            Row(
+                "CSP-GROUP-S-001",
+                Server,
+                O,
+                Two,
+                false,
+                V::Na,
+                "Groups",
+                "not claimed",
+            ),
+            vec![],
+        ),
     ];
     RunOutcome {
         items: rows.iter().map(|(row, cases)| item(row, cases)).collect(),
@@ -316,7 +481,9 @@ pub fn events_of(embedded: bool) -> Vec<Event> {
     let mut events = vec![Event::RunStarted(Arc::new(info(embedded)))];
     events.extend(login());
     events.extend(keep_alive());
-    events.push(Event::Notice(format!("slowed down after 3 answers 503: {HOSTILE} {SECRET}")));
+    events.push(Event::Notice(format!(
+        "slowed down after 3 answers 503: {HOSTILE} {SECRET}"
+    )));
     events.extend(others());
     events.push(Event::RunFinished(Arc::new(outcome())));
     events

@@ -7,11 +7,11 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report as Junit, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
 use super::model::{Case, CaseVerdict, Item, Report};
-use super::order::counted;
+use super::words::{counted, place};
 use super::{RECONSTRUCTED, SELF_TEST};
 use crate::base::escape::{plain, shorten, xml10};
 use crate::spec::{Role, Version};
-use crate::verdict::{ItemVerdict, Place, Verdict};
+use crate::verdict::{ItemVerdict, Verdict};
 
 /// Longest message in an attribute, in characters; the text below it has everything.
 const MAX_MESSAGE: usize = 300;
@@ -45,8 +45,18 @@ pub fn junit(report: &Report) -> Result<String, SerializeError> {
 fn case_of(case: &Case, report: &Report) -> TestCase {
     let status = match case.verdict {
         CaseVerdict::Pass | CaseVerdict::Warn => TestCaseStatus::success(),
-        CaseVerdict::Fail => failed(NonSuccessKind::Failure, "fail", &worst(case), &findings(case, report)),
-        CaseVerdict::Error => failed(NonSuccessKind::Error, "error", &worst(case), &findings(case, report)),
+        CaseVerdict::Fail => failed(
+            NonSuccessKind::Failure,
+            "fail",
+            &worst(case),
+            &findings(case, report),
+        ),
+        CaseVerdict::Error => failed(
+            NonSuccessKind::Error,
+            "error",
+            &worst(case),
+            &findings(case, report),
+        ),
         CaseVerdict::Inconc => skipped("inconc", &worst(case)),
         CaseVerdict::NotRun => skipped("not-run", &case.reason),
     };
@@ -67,8 +77,9 @@ fn case_of(case: &Case, report: &Report) -> TestCase {
 
 fn items(report: &Report) -> TestSuite {
     let mut suite = TestSuite::new("items");
+    let cut_short = report.interrupted || report.unreachable.is_some();
     for item in report.items.iter().filter(|i| i.claimed) {
-        let mut test = TestCase::new(report.marked(&item.id), item_status(item));
+        let mut test = TestCase::new(report.marked(&item.id), item_status(item, cut_short));
         test.set_classname(format!("items.{}", item.role));
         if !item.feature.is_empty() {
             test.set_system_out(safe(&item.feature));
@@ -80,7 +91,11 @@ fn items(report: &Report) -> TestSuite {
         .iter()
         .map(|role| {
             let counts = report.counts(*role);
-            format!("{role}: {}: {}", report.conformance_of(*role), counted(&counts.items))
+            format!(
+                "{role}: {}: {}",
+                report.conformance_of(*role),
+                counted(&counts.items)
+            )
         })
         .collect();
     lines.push(RECONSTRUCTED.to_owned());
@@ -91,14 +106,17 @@ fn items(report: &Report) -> TestSuite {
     suite
 }
 
-fn item_status(item: &Item) -> TestCaseStatus {
+/// What a filter leaves out is no failure of a build that asked for the filter; what a run did not
+/// come to is one.
+fn item_status(item: &Item, cut_short: bool) -> TestCaseStatus {
     let gap = |kind: &str| failed(NonSuccessKind::Failure, kind, &item.reason, "");
     match item.verdict {
         ItemVerdict::Pass | ItemVerdict::Warn => TestCaseStatus::success(),
         ItemVerdict::Fail => gap("fail"),
         ItemVerdict::Inconc => gap("inconclusive"),
         ItemVerdict::Untested => gap("untested"),
-        ItemVerdict::NotRun => gap("not-run"),
+        ItemVerdict::NotRun if cut_short => gap("not-run"),
+        ItemVerdict::NotRun => skipped("not-run", &item.reason),
         ItemVerdict::Error => failed(NonSuccessKind::Error, "error", &item.reason, ""),
         ItemVerdict::Untestable => skipped("untestable", &item.reason),
         ItemVerdict::Na => skipped("na", &item.reason),
@@ -116,7 +134,9 @@ fn failed(kind: NonSuccessKind, ty: &str, message: &str, description: &str) -> T
 
 fn skipped(ty: &str, message: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::skipped();
-    status.set_type(ty).set_message(format!("{ty}: {}", brief(message)));
+    status
+        .set_type(ty)
+        .set_message(format!("{ty}: {}", brief(message)));
     status
 }
 
@@ -151,30 +171,6 @@ fn findings(case: &Case, report: &Report) -> String {
         .join("\n")
 }
 
-/// `exchange 2, response, Session/Poll, 3:7`.
-pub(super) fn place(place: &Place) -> String {
-    let mut parts = Vec::new();
-    if let Some(number) = place.exchange {
-        parts.push(format!("exchange {number}"));
-    }
-    if let Some(part) = place.part {
-        parts.push(
-            match part {
-                crate::verdict::Part::Request => "request",
-                crate::verdict::Part::Response => "response",
-            }
-            .to_owned(),
-        );
-    }
-    if !place.path.is_empty() {
-        parts.push(place.path.clone());
-    }
-    if let Some(position) = place.position {
-        parts.push(position.to_string());
-    }
-    parts.join(", ")
-}
-
 fn brief(text: &str) -> String {
     shorten(&plain(text), MAX_MESSAGE).into_owned()
 }
@@ -203,15 +199,19 @@ mod tests {
 
     #[test]
     fn a_gap_in_what_is_claimed_is_a_failure() {
-        let text = junit(&fixture::report()).unwrap();
-        let tree = roxmltree::Document::parse(&text).unwrap();
-        let types: Vec<&str> = tree
-            .descendants()
-            .filter(|n| n.has_tag_name("testsuite") && n.attribute("name") == Some("items"))
-            .flat_map(|s| s.descendants())
-            .filter(|n| n.has_tag_name("failure"))
-            .filter_map(|n| n.attribute("type"))
-            .collect();
-        assert_eq!(types, ["fail", "inconclusive", "not-run", "untested"]);
+        let types = |report: &Report| {
+            let text = junit(report).unwrap();
+            let tree = roxmltree::Document::parse(&text).unwrap();
+            tree.descendants()
+                .filter(|n| n.has_tag_name("testsuite") && n.attribute("name") == Some("items"))
+                .flat_map(|s| s.descendants())
+                .filter(|n| n.has_tag_name("failure"))
+                .filter_map(|n| n.attribute("type").map(str::to_owned))
+                .collect::<Vec<_>>()
+        };
+        let mut report = fixture::report();
+        assert_eq!(types(&report), ["fail", "inconclusive", "untested"]);
+        report.interrupted = true;
+        assert_eq!(types(&report), ["fail", "inconclusive", "not-run", "untested"]);
     }
 }

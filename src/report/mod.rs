@@ -9,12 +9,12 @@ mod html;
 mod json;
 mod junit;
 mod model;
-mod order;
 mod progress;
 mod shown;
 mod terminal;
 mod transcript;
 mod wbxml;
+mod words;
 mod write;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::order::severity;
+use super::words::severity;
 use crate::base::{CaseId, FileError, ItemId};
 use crate::message::Encoding;
 use crate::spec::{Basis, Role, Status, Version};
@@ -476,13 +476,9 @@ mod tests {
         let good = to_json(&fixture::report());
         for (text, line, part) in [
             ("{\n\"format\": \n", 3, "not JSON"),
-            ("[]", 1, "invalid"),
+            ("[]", 0, "not a report"),
             ("{}", 0, "not a report"),
-            (
-                "{\"format\": \"imps-scr/transcript/1\"}",
-                0,
-                "not a report",
-            ),
+            ("{\"format\": \"imps-scr/transcript/1\"}", 0, "not a report"),
             (
                 "{\"format\": \"imps-scr/report/2\", \"new\": 1}",
                 0,

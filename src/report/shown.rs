@@ -122,7 +122,9 @@ impl ShownMessage {
     }
 
     fn octets(&self) -> usize {
-        self.start.len() + self.headers.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>() + self.body.kept()
+        self.start.len()
+            + self.headers.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>()
+            + self.body.kept()
     }
 }
 
@@ -239,7 +241,10 @@ mod tests {
 
     #[test]
     fn secrets_in_other_charsets_withhold_the_body() {
-        let wide: Vec<u8> = "<a>hunter2</a>".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let wide: Vec<u8> = "<a>hunter2</a>"
+            .encode_utf16()
+            .flat_map(u16::to_be_bytes)
+            .collect();
         let mut marked = vec![0xFE, 0xFF];
         marked.extend(wide);
         assert!(body(&marked, "text/xml").withheld.is_some());

@@ -65,7 +65,11 @@ impl<W: Write> Transcript<W> {
         }
         let mut line = value.to_string();
         line.push('\n');
-        if let Err(error) = self.out.write_all(line.as_bytes()).and_then(|()| self.out.flush()) {
+        if let Err(error) = self
+            .out
+            .write_all(line.as_bytes())
+            .and_then(|()| self.out.flush())
+        {
             self.failed = Some(error);
         }
     }
@@ -166,8 +170,17 @@ mod tests {
         assert!(!text.contains("hunter2") && !text.contains("sid=1"));
         assert!(!text.contains('\u{1b}'), "JSON escapes control characters");
         let exchange = lines.iter().find(|l| l["event"] == "exchange").unwrap();
-        assert!(exchange["request"]["body"]["text"].as_str().unwrap().contains("<Password>***</Password>"));
-        assert!(lines.iter().any(|l| l["failure"] == "no full answer within 20000 ms"));
+        assert!(
+            exchange["request"]["body"]["text"]
+                .as_str()
+                .unwrap()
+                .contains("<Password>***</Password>")
+        );
+        assert!(
+            lines
+                .iter()
+                .any(|l| l["failure"] == "no full answer within 20000 ms")
+        );
     }
 
     struct Full(usize);
@@ -192,6 +205,9 @@ mod tests {
         for event in fixture::events() {
             transcript.on(&event);
         }
-        assert_eq!(transcript.finish().unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(
+            transcript.finish().unwrap_err().kind(),
+            io::ErrorKind::StorageFull
+        );
     }
 }

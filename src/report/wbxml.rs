@@ -260,7 +260,11 @@ mod tests {
         ] {
             assert_eq!(mask(&message(&[bad]), &Masker::default()), None, "{bad:x?}");
         }
-        assert_eq!(mask(b"\x03\x10\x87\x68\x00\x09", &Masker::default()), None, "UTF-16");
+        assert_eq!(
+            mask(b"\x03\x10\x87\x68\x00\x09", &Masker::default()),
+            None,
+            "UTF-16"
+        );
         assert_eq!(mask(b"", &Masker::default()), None);
     }
 }

@@ -1,9 +1,9 @@
-//! In which order verdicts are shown, and in which words they are counted.
+//! The words that the outputs share: the order in which verdicts are shown, counts, places.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::verdict::{ItemVerdict, Verdict};
+use crate::verdict::{ItemVerdict, Part, Place, Verdict};
 
 /// How much a reader wants to see a verdict first. A failure of the product stands before what
 /// could not be told, although neither outranks an error of the suite, which casts doubt on both.
@@ -54,6 +54,30 @@ pub fn plural(n: usize, one: &str) -> String {
 /// The part of an item id that names its group: `KALIVE` of `CSP-KALIVE-S-001`.
 pub fn group_of(id: &str) -> &str {
     id.split('-').nth(1).filter(|p| !p.is_empty()).unwrap_or(id)
+}
+
+/// `exchange 2, response, Session/Poll, 3:7`.
+pub fn place(place: &Place) -> String {
+    let mut parts = Vec::new();
+    if let Some(number) = place.exchange {
+        parts.push(format!("exchange {number}"));
+    }
+    if let Some(part) = place.part {
+        parts.push(
+            match part {
+                Part::Request => "request",
+                Part::Response => "response",
+            }
+            .to_owned(),
+        );
+    }
+    if !place.path.is_empty() {
+        parts.push(place.path.clone());
+    }
+    if let Some(position) = place.position {
+        parts.push(position.to_string());
+    }
+    parts.join(", ")
 }
 
 #[cfg(test)]
