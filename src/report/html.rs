@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::collector::KeptExchanges;
 use super::model::{Case, Criterion, Item, Report};
 use super::shown::{ShownBody, ShownExchange, ShownMessage};
-use super::terminal::verdict_line;
+use super::terminal::counts_line;
 use super::words::{counted, group_of, item_severity, place, plural};
 use super::{RECONSTRUCTED, SELF_TEST};
 use crate::base::escape::{lines, plain, shorten};
@@ -48,7 +48,7 @@ pub fn page(report: &Report, exchanges: &BTreeMap<CaseId, KeptExchanges>) -> Res
     let anchors = anchors(report);
     TEMPLATES.get_template("index.html")?.render(context! {
         self_test => report.is_self_test().then_some(SELF_TEST),
-        reconstructed => RECONSTRUCTED,
+        reconstructed => RECONSTRUCTED.replace('`', ""),
         title => safe(&report.target.name),
         roles => roles(report),
         facts => facts(report),
@@ -69,6 +69,7 @@ pub fn page(report: &Report, exchanges: &BTreeMap<CaseId, KeptExchanges>) -> Res
 
 #[derive(Serialize)]
 struct RoleView {
+    role: &'static str,
     word: &'static str,
     class: &'static str,
     line: String,
@@ -81,13 +82,14 @@ fn roles(report: &Report) -> Vec<RoleView> {
         .map(|role| {
             let conformance = report.conformance_of(*role);
             RoleView {
+                role: role.as_str(),
                 word: conformance.as_str(),
                 class: match conformance {
                     Conformance::Conformant => "pass",
                     Conformance::NotConformant => "fail",
                     Conformance::NotDetermined => "inconc",
                 },
-                line: verdict_line(report, *role),
+                line: counts_line(report, *role),
             }
         })
         .collect()

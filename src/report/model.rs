@@ -487,7 +487,7 @@ mod tests {
             ("{\"format\": \"imps-scr/report/1\"}", 1, "missing field"),
             (
                 &good.replacen("\"seed\":", "\"sead\":", 1),
-                10,
+                11,
                 "unknown field `sead`",
             ),
             (&good.replacen("\"M\"", "\"Q\"", 1), 0, "items[0].status"),

@@ -274,13 +274,18 @@ fn case_color(verdict: CaseVerdict) -> &'static str {
 }
 
 /// `server: conformant — 40 items: 38 pass, 1 warn, 1 untestable; 120 cases: 120 pass`.
-pub(super) fn verdict_line(report: &Report, role: Role) -> String {
-    let counts = report.counts(role);
-    let mut line = format!(
+fn verdict_line(report: &Report, role: Role) -> String {
+    format!(
         "{role}: {} — {}",
         report.conformance_of(role),
-        plural(counts.items.values().sum(), "item"),
-    );
+        counts_line(report, role)
+    )
+}
+
+/// What stands behind the verdict of a role.
+pub(super) fn counts_line(report: &Report, role: Role) -> String {
+    let counts = report.counts(role);
+    let mut line = plural(counts.items.values().sum(), "item");
     if !counts.items.is_empty() {
         let _ = write!(line, ": {}", counted(&counts.items));
     }
