@@ -7,7 +7,7 @@ use super::SELF_TEST;
 use super::model::{
     Case, CaseVerdict, Criterion, FORMAT, Item, Report, Silence, Suite, Summary, Target, TargetKind,
 };
-use super::shown::ShownExchange;
+use super::shown::{ShownExchange, keeps_secrets};
 use crate::base::CaseId;
 use crate::base::mask::Masker;
 use crate::event::{CaseResult, CriterionResult, Event, ItemResult, RunInfo, RunOutcome, Subscriber};
@@ -125,6 +125,11 @@ impl Collector {
         report.versions.clone_from(&info.versions);
         report.encoding = info.encoding;
         report.claims = mask(&info.claims);
+        if keeps_secrets(&self.masker) {
+            report
+                .notices
+                .push("secrets are not masked: do not pass these reports on".to_owned());
+        }
         report.fold_summary(info.planned);
     }
 
@@ -155,10 +160,10 @@ impl Collector {
 
     fn case(&mut self, result: &CaseResult) {
         let case = masked_case(&self.masker, result);
-        if case.verdict == CaseVerdict::Pass {
-            if let Some(kept) = self.kept.get_mut(&case.id) {
-                kept.spare = true;
-            }
+        if case.verdict == CaseVerdict::Pass
+            && let Some(kept) = self.kept.get_mut(&case.id)
+        {
+            kept.spare = true;
         }
         self.report.cases.push(case);
         // So that a report of a run that breaks off still holds what was found.
@@ -284,6 +289,21 @@ mod tests {
         assert_eq!(
             collector.report().conformance_of(crate::spec::Role::Server),
             crate::verdict::Conformance::NotDetermined
+        );
+    }
+
+    #[test]
+    fn kept_secrets_are_announced() {
+        let mut collector = Collector::new(Arc::new(Masker::new([fixture::SECRET], true)));
+        for event in fixture::events() {
+            collector.on(&event);
+        }
+        assert!(collector.report().notices[0].contains("not masked"));
+        assert!(
+            fixture::report()
+                .notices
+                .iter()
+                .all(|n| !n.contains("not masked"))
         );
     }
 

@@ -458,7 +458,8 @@ fn body_view(body: &ShownBody) -> BodyView {
             .unwrap_or_default();
         let end = octets.len().min(MAX_DUMP);
         text = dump(&octets[..end]);
-        if end < body.octets {
+        // Compared with what was kept: masking changes the length.
+        if body.cut || end < octets.len() {
             notes.push(format!("only the first {end} octets are shown"));
         }
     }
