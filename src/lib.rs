@@ -9,5 +9,6 @@ pub mod cli;
 pub mod event;
 pub mod message;
 pub mod record;
+pub mod report;
 pub mod spec;
 pub mod verdict;
