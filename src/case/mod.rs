@@ -9,7 +9,8 @@ use crate::base::{CaseId, ItemId};
 use crate::spec::{Role, Version};
 
 pub use load::{Cases, load};
-pub use step::{Condition, Expected, Fence, Incoming, Step, Test};
+pub use load::check;
+pub use step::{Condition, Expected, Fence, Incoming, Step, Test, account_of};
 
 /// One test case, as the rows of an OMA test specification have it.
 #[derive(Debug, Clone)]

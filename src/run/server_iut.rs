@@ -1,0 +1,790 @@
+//! One case against a server under test: the lower tester is a client.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::base::ItemId;
+use crate::case::{Case, Condition, Expected, Fence, Step, Test, account_of};
+use crate::check::conversation::Conversation;
+use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
+use crate::event::{CaseResult, Silence};
+use crate::message::{Encoding, Envelope, Message, Mode, Tree};
+use crate::peer::client::{ClientConfig, ClientEngine};
+use crate::peer::digest::Schema;
+use crate::peer::{Credentials, MEDIA_TYPE_XML};
+use crate::record::{Exchange, Failure, HttpMessage, Initiator};
+use crate::spec::{Role, Version};
+use crate::transport::client::{Address, Outgoing, exchange};
+use crate::verdict::{Part, Place, Strength, Verdict};
+
+use super::CaseOutput;
+use super::judge::{Judge, Read, Values, code_of, condition, describe};
+use super::suite::Suite;
+use super::tally::Tally;
+
+/// The server under test and how to speak to it.
+#[derive(Debug)]
+pub struct ServerTarget {
+    /// Where it is.
+    pub address: Address,
+    /// Header fields that provisioning asks for.
+    pub headers: Vec<(String, String)>,
+    /// Accounts by name.
+    pub accounts: BTreeMap<String, Credentials>,
+    /// ClientID to use; made up per session when none.
+    pub client_id: Option<String>,
+    /// How long to wait for an answer.
+    pub response: Duration,
+    /// Spaces requests out.
+    pub pace: Pace,
+    /// Word in everything that this run creates.
+    pub run_id: String,
+    /// When the run began.
+    pub epoch: Instant,
+}
+
+/// Keeps requests apart.
+#[derive(Debug)]
+pub struct Pace {
+    gap: Duration,
+    next: tokio::sync::Mutex<Option<tokio::time::Instant>>,
+}
+
+impl Pace {
+    /// At most so many requests a second; none for no limit.
+    pub fn new(rate: Option<f64>) -> Self {
+        Self {
+            gap: rate.map_or(Duration::ZERO, |r| Duration::from_secs_f64(1.0 / r)),
+            next: tokio::sync::Mutex::new(None),
+        }
+    }
+
+    async fn wait(&self) {
+        if self.gap.is_zero() {
+            return;
+        }
+        let mut next = self.next.lock().await;
+        let now = tokio::time::Instant::now();
+        let at = next.unwrap_or(now).max(now);
+        *next = Some(at + self.gap);
+        drop(next);
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+/// What came back to the last request of a lane.
+#[derive(Debug, Clone)]
+enum Answer {
+    /// Nothing.
+    Failed(Failure),
+    /// HTTP 4xx or 5xx.
+    Refused(u16),
+    /// HTTP 200 with an empty body.
+    Empty,
+    /// A message, strictly or tolerantly read.
+    Message(Box<Message>),
+    /// Something that cannot be read.
+    Unreadable(String),
+}
+
+struct Lane {
+    engine: ClientEngine,
+    conversation: Conversation,
+    answer: Option<(Answer, u32)>,
+    /// Items that the last answer broke.
+    breaches: Vec<ItemId>,
+    /// Names of the last request.
+    asked: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Preconditions,
+    Procedure,
+    After,
+}
+
+/// Why a case ends before its last step.
+#[derive(Debug)]
+enum Stop {
+    /// It cannot be told; why.
+    Inconclusive(String),
+    /// The breach is charged; nothing more can follow.
+    Charged,
+    /// The peer says that it does not have this.
+    Declined(u16),
+    /// The suite's own fault.
+    Error(String),
+}
+
+/// Runs one case.
+pub async fn run_case(suite: &Suite, target: &ServerTarget, case: &Case, version: Version) -> CaseOutput {
+    let started = Instant::now();
+    let mut runner = Runner {
+        target,
+        case,
+        judge: Judge {
+            suite,
+            role: Role::Server,
+            version,
+            tally: Tally::default(),
+        },
+        lanes: BTreeMap::new(),
+        kept: BTreeMap::new(),
+        exchanges: Vec::new(),
+        silence: Vec::new(),
+        codes: BTreeSet::new(),
+        vouched: false,
+        readable: false,
+        phase: Phase::Preconditions,
+        step: 0,
+    };
+    let stop = runner.all_steps().await;
+    runner.phase = Phase::After;
+    for step in &case.after {
+        // What a postamble cannot do is no verdict.
+        let _ = runner.run_step(step).await;
+    }
+    runner.log_out().await;
+    runner.finish(stop, started)
+}
+
+struct Runner<'a> {
+    target: &'a ServerTarget,
+    case: &'a Case,
+    judge: Judge<'a>,
+    lanes: BTreeMap<String, Lane>,
+    kept: BTreeMap<String, String>,
+    exchanges: Vec<Arc<Exchange>>,
+    silence: Vec<Silence>,
+    /// Distinct result codes of readable CSP answers.
+    codes: BTreeSet<u16>,
+    /// Whether the peer has shown that it does something of its own.
+    vouched: bool,
+    readable: bool,
+    phase: Phase,
+    step: usize,
+}
+
+impl Values for Runner<'_> {
+    fn value(&self, name: &str) -> Option<String> {
+        self.kept.get(name).cloned().or_else(|| self.predefined(name))
+    }
+}
+
+impl Runner<'_> {
+    async fn all_steps(&mut self) -> Option<Stop> {
+        for (phase, steps) in [
+            (Phase::Preconditions, &self.case.preconditions),
+            (Phase::Procedure, &self.case.procedure),
+        ] {
+            self.phase = phase;
+            for (index, step) in steps.iter().enumerate() {
+                self.step = index + 1;
+                if let Err(stop) = Box::pin(self.run_step(step)).await {
+                    return Some(stop);
+                }
+            }
+        }
+        None
+    }
+
+    async fn run_step(&mut self, step: &Step) -> Result<(), Stop> {
+        match step {
+            Step::Send {
+                primitives,
+                lane,
+                edits,
+            } => self.send(primitives, lane, edits).await,
+            Step::Expect {
+                expected,
+                lane,
+                item,
+                tests,
+                decline,
+            } => self.expect(expected, lane, item.as_ref(), tests, decline),
+            Step::Keep { name, path, lane } => {
+                let found = match self.lanes.get(lane).and_then(|l| l.answer.as_ref()) {
+                    Some((Answer::Message(m), _)) => path.first(&m.tree).map(|id| m.tree.text(id).trim().to_owned()),
+                    _ => None,
+                };
+                match found {
+                    Some(value) => {
+                        self.kept.insert(name.clone(), value);
+                        Ok(())
+                    }
+                    None => Err(Stop::Inconclusive(format!("there is no {path} to keep as ${name}"))),
+                }
+            }
+            Step::Fence(fence) => self.fence(fence).await,
+            Step::Wait(ms) => {
+                tokio::time::sleep(Duration::from_millis(*ms)).await;
+                Ok(())
+            }
+            Step::Repeat { times, steps } => {
+                for _ in 0..*times {
+                    for step in steps {
+                        Box::pin(self.run_step(step)).await?;
+                    }
+                }
+                Ok(())
+            }
+            Step::Stimulate(_) | Step::On { .. } | Step::Reply { .. } => Err(Stop::Error(
+                "a step for clients in a case for servers".to_owned(),
+            )),
+        }
+    }
+
+    fn predefined(&self, name: &str) -> Option<String> {
+        if let Some((account, field)) = name.split_once('.') {
+            let credentials = self.target.accounts.get(account)?;
+            return match field {
+                "user" => Some(credentials.user.clone()),
+                "password" => Some(credentials.password.clone()),
+                _ => None,
+            };
+        }
+        match name {
+            "wrong-password" => Some("not-the-password".to_owned()),
+            "unknown-user" => {
+                let domain = self
+                    .target
+                    .accounts
+                    .values()
+                    .find_map(|a| a.user.split_once('@').map(|(_, d)| format!("@{d}")))
+                    .unwrap_or_default();
+                Some(format!("wv:no-such-user-{}{domain}", self.target.run_id))
+            }
+            "unknown-session" => Some(format!("no-such-session-{}", self.target.run_id)),
+            _ => None,
+        }
+    }
+
+    fn lane(&mut self, name: &str) -> Result<&mut Lane, Stop> {
+        if !self.lanes.contains_key(name) {
+            let account = account_of(name);
+            // Cases that only use users that do not exist need no account.
+            let credentials = match self.target.accounts.get(account) {
+                Some(c) => c.clone(),
+                None if self.case.tags.iter().any(|t| t == "no-account") => Credentials {
+                    user: self.predefined("unknown-user").unwrap_or_default(),
+                    password: "none".to_owned(),
+                },
+                None => {
+                    return Err(Stop::Inconclusive(format!(
+                        "account {account} is needed and the profile has none"
+                    )));
+                }
+            };
+            let number = self.lanes.len() + 1;
+            let word = format!("{}-{:x}", self.target.run_id, short_hash(self.case.id.as_str(), self.judge.version));
+            let engine = ClientEngine::new(ClientConfig {
+                version: self.judge.version,
+                credentials,
+                client_id: self
+                    .target
+                    .client_id
+                    .clone()
+                    .unwrap_or_else(|| format!("http://imps-scr.invalid/{word}/{number}")),
+                cookie: format!("{word}#{number}"),
+                time_to_live: 600,
+                id_prefix: format!("{word}#{number}-"),
+            });
+            self.lanes.insert(
+                name.to_owned(),
+                Lane {
+                    engine,
+                    conversation: Conversation::new(Role::Server),
+                    answer: None,
+                    breaches: Vec::new(),
+                    asked: String::new(),
+                },
+            );
+        }
+        self.lanes
+            .get_mut(name)
+            .ok_or_else(|| Stop::Error(format!("lane {name} vanished")))
+    }
+
+    async fn send(&mut self, primitives: &[String], lane_name: &str, edits: &[Edit]) -> Result<(), Stop> {
+        let version = self.judge.version;
+        let lane = self.lane(lane_name)?;
+        let tree = match primitives {
+            [one] if one == "Login-Request.challenge" => {
+                Ok(lane.engine.login_challenge_request(&[Schema::Md5, Schema::Sha]))
+            }
+            [one] if one == "Login-Request.digest" => lane
+                .engine
+                .login_digest_request()
+                .map_err(|e| Stop::Inconclusive(format!("the third leg cannot be sent: {e}"))),
+            [one] => lane.engine.request(one).map_err(Stop::Error),
+            several => lane.engine.requests(several).map_err(Stop::Error),
+        }?;
+        let encoded = Draft {
+            version,
+            status: 0,
+            method: "POST".to_owned(),
+            media_type: MEDIA_TYPE_XML.to_owned(),
+            tree: Some(tree),
+            sending: Sending::Normal,
+        }
+        .encode(edits, &|name| self.value(name))
+        .map_err(Stop::Error)?;
+        self.exchange(lane_name, &encoded).await
+    }
+
+    /// Sends octets and judges what comes back.
+    async fn exchange(&mut self, lane_name: &str, encoded: &Encoded) -> Result<(), Stop> {
+        let mut headers = self.target.headers.clone();
+        if !encoded.media_type.is_empty() {
+            headers.push(("Content-Type".to_owned(), encoded.media_type.clone()));
+        }
+        self.target.pace.wait().await;
+        let since = Instant::now();
+        let (request, response) = exchange(
+            &self.target.address,
+            Outgoing {
+                method: &encoded.method,
+                headers: &headers,
+                body: encoded.body.clone(),
+            },
+            self.target.response,
+        )
+        .await;
+        let number = u32::try_from(self.exchanges.len() + 1).unwrap_or(u32::MAX);
+        self.exchanges.push(Arc::new(Exchange {
+            number,
+            initiator: Initiator::Tester,
+            request,
+            response: response.clone(),
+            started_ms: millis(since.duration_since(self.target.epoch)),
+            duration_ms: millis(since.elapsed()),
+        }));
+        let sent = super::suite::reread(&encoded.body);
+        let (answer, mut breaches) = self.read_answer(response, number);
+        let clean = sent.as_ref().filter(|m| self.is_correct(m)).map(|m| m.tree.clone());
+        let asked = sent
+            .as_ref()
+            .and_then(|m| Envelope::of(&m.tree))
+            .map_or_else(|| "the octets".to_owned(), |e| e.primitives());
+        let suite = self.judge.suite;
+        let tree = match &answer {
+            Answer::Message(m) => Some(&m.tree),
+            _ => None,
+        };
+        let lane = self.lane(lane_name)?;
+        let judgements = match &clean {
+            Some(request) => lane.conversation.server_answer(&suite.tables.syntax, request, tree),
+            None => Vec::new(),
+        };
+        if let Some(tree) = tree {
+            lane.engine.learn(tree);
+        }
+        let opened = lane.engine.session().is_some();
+        if let Some(tree) = tree {
+            self.vouch(tree, opened);
+        }
+        breaches.extend(self.judge.conversation(judgements, number, Part::Response));
+        let lane = self.lane(lane_name)?;
+        lane.answer = Some((answer, number));
+        lane.breaches = breaches;
+        lane.asked = asked;
+        Ok(())
+    }
+
+    /// A peer that answers everything alike has shown nothing. A session, or refusals that differ, it
+    /// must have made itself.
+    fn vouch(&mut self, tree: &Tree, opened: bool) {
+        self.vouched |= opened;
+        if let Some(envelope) = Envelope::of(tree) {
+            for transaction in &envelope.transactions {
+                let code = transaction.primitive.and_then(|p| code_of(tree, p));
+                if transaction.mode == Mode::Response {
+                    self.codes.extend(code);
+                }
+            }
+        }
+        self.vouched |= self.codes.len() > 1 && self.codes.iter().any(|c| *c >= 400);
+    }
+
+    fn is_correct(&self, message: &Message) -> bool {
+        !self
+            .judge
+            .suite
+            .checker
+            .check(message)
+            .findings
+            .iter()
+            .any(|f| f.strength == Strength::Must || f.rule.is_session_or_mode())
+    }
+
+    fn read_answer(&mut self, response: Result<HttpMessage, Failure>, number: u32) -> (Answer, Vec<ItemId>) {
+        let place = Place {
+            exchange: Some(number),
+            part: Some(Part::Response),
+            ..Place::default()
+        };
+        let http_item = self.judge.own("HTTP", 1);
+        let http = match response {
+            Ok(http) => http,
+            Err(failure) => {
+                let mut breaches = Vec::new();
+                if let Failure::NotHttp(..) | Failure::TooLong(_) = failure {
+                    self.judge
+                        .charge(&http_item, "http-response", false, failure.to_string(), place);
+                    breaches.push(http_item);
+                }
+                return (Answer::Failed(failure), breaches);
+            }
+        };
+        let has_body = !http.body.is_empty();
+        if http.status != 200 {
+            let fault = http.status >= 400;
+            let mut breaches = Vec::new();
+            // An error page of the HTTP server is nobody's message; a CSP message belongs into 200.
+            let carries_csp = has_body && http.media_type().as_deref().is_some_and(crate::peer::is_xml_type);
+            if !fault || carries_csp {
+                let text = if carries_csp {
+                    format!("a CSP message comes in HTTP {}", http.status)
+                } else {
+                    format!("the answer is HTTP {}, neither 200 nor an error", http.status)
+                };
+                self.judge.charge(&http_item, "http-status", false, text, place);
+                breaches.push(http_item);
+            }
+            if carries_csp {
+                let read = self.judge.body(&http, number, Part::Response);
+                breaches.extend(read.breaches);
+                if let Some(message) = read.message {
+                    self.readable = true;
+                    return (Answer::Message(Box::new(message)), breaches);
+                }
+            }
+            if fault {
+                return (Answer::Refused(http.status), breaches);
+            }
+            return (Answer::Unreadable(format!("HTTP {}", http.status)), breaches);
+        }
+        if !has_body {
+            return (Answer::Empty, Vec::new());
+        }
+        let Read { message, breaches } = self.judge.body(&http, number, Part::Response);
+        match message {
+            Some(message) => {
+                self.readable = true;
+                self.judge.charge(
+                    &http_item,
+                    "http-status",
+                    true,
+                    format!("{} comes in HTTP 200", describe(&message.tree)),
+                    place.clone(),
+                );
+                let same = self.judge.own("HTTP", 3);
+                self.judge
+                    .charge(&same, "same-encoding", true, "XML is answered in XML".into(), place);
+                (Answer::Message(Box::new(message)), breaches)
+            }
+            None => (Answer::Unreadable("a body that is no message".to_owned()), breaches),
+        }
+    }
+
+    fn expect(
+        &mut self,
+        expected: &Expected,
+        lane_name: &str,
+        item: Option<&ItemId>,
+        tests: &[Test],
+        decline: &[u16],
+    ) -> Result<(), Stop> {
+        let item = item.unwrap_or(&self.case.scr[0]).clone();
+        let lane = self.lane(lane_name)?;
+        let Some((answer, number)) = lane.answer.clone() else {
+            return Err(Stop::Error("`expect` before any `send`".to_owned()));
+        };
+        let (breaches, asked) = (lane.breaches.clone(), lane.asked.clone());
+        if let Answer::Failed(failure @ (Failure::Unreachable(_) | Failure::Cancelled)) = &answer {
+            return Err(Stop::Inconclusive(failure.to_string()));
+        }
+        let place = Place {
+            exchange: Some(number),
+            part: Some(Part::Response),
+            ..Place::default()
+        };
+        if let Answer::Message(message) = &answer {
+            let code = first_code(&message.tree);
+            if let Some(code) = code.filter(|c| decline.contains(c)) {
+                return Err(Stop::Declined(code));
+            }
+        }
+        let rule = format!("{asked} is answered by {expected}");
+        match outcome(expected, &answer, tests) {
+            Outcome::Met(text) => {
+                self.answered(&place, true, &asked, "answered");
+                if self.phase == Phase::Procedure {
+                    self.judge.charge(&item, &rule, true, text, place.clone());
+                }
+            }
+            Outcome::Silence(text) if silence_is_general(expected) => {
+                self.answered(&place, false, &asked, &text);
+                return self.blocked(&item, &rule, text, &[self.judge.own("ENV", 14)], place);
+            }
+            Outcome::Silence(text) | Outcome::Other(text) => {
+                if !breaches.is_empty() {
+                    return self.blocked(&item, &rule, text, &breaches, place);
+                }
+                return self.unmet(&item, &rule, text, place);
+            }
+        }
+        let Answer::Message(message) = &answer else { return Ok(()) };
+        let mut stop = None;
+        for test in tests {
+            let charged = test.item.as_ref().unwrap_or(&item).clone();
+            let (holds, text, path) = condition(test, &message.tree, self);
+            let at = Place {
+                path,
+                ..place.clone()
+            };
+            let rule = format!("{asked}: {}", test.condition);
+            if holds {
+                if self.phase == Phase::Procedure {
+                    self.judge.charge(&charged, &rule, true, text, at);
+                }
+            } else if !breaches.is_empty() {
+                stop = self.blocked(&charged, &rule, text, &breaches, at).err().or(stop);
+            } else {
+                stop = self.unmet(&charged, &rule, text, at).err().or(stop);
+            }
+        }
+        match stop {
+            // A condition with an item of its own does not end a case: the next steps may do without it.
+            Some(Stop::Charged) | None => Ok(()),
+            Some(stop) => Err(stop),
+        }
+    }
+
+    fn answered(&mut self, place: &Place, yes: bool, asked: &str, text: &str) {
+        let item = self.judge.own("ENV", 14);
+        if self.phase == Phase::Procedure || !yes {
+            let text = if yes { format!("{asked} is answered") } else { format!("{asked}: {text}") };
+            self.judge.charge(&item, "request-answered", yes, text, place.clone());
+        }
+    }
+
+    /// The peer broke the rule of this item; in a precondition that is somebody else's case.
+    fn unmet(&mut self, item: &ItemId, rule: &str, text: String, place: Place) -> Result<(), Stop> {
+        match self.phase {
+            Phase::Procedure => {
+                self.judge.charge(item, rule, false, text, place);
+                Err(Stop::Charged)
+            }
+            _ => Err(Stop::Inconclusive(format!("a precondition does not hold: {text}"))),
+        }
+    }
+
+    /// What cannot be told because the message breaks another item.
+    fn blocked(&mut self, item: &ItemId, rule: &str, text: String, by: &[ItemId], place: Place) -> Result<(), Stop> {
+        let names: Vec<&str> = by.iter().map(ItemId::as_str).collect();
+        let text = format!("{text} (blocked by {})", names.join(", "));
+        if self.phase == Phase::Procedure {
+            self.judge.inconclusive(item, rule, text.clone(), place);
+        }
+        Err(Stop::Inconclusive(text))
+    }
+
+    /// A valid request that must be served: shows that the peer is alive and its session whole.
+    async fn fence(&mut self, fence: &Fence) -> Result<(), Stop> {
+        let since = Instant::now();
+        self.send(&["KeepAlive-Request".to_owned()], &fence.lane, &[]).await?;
+        let lane = self.lane(&fence.lane)?;
+        let alive = match lane.answer.as_ref() {
+            Some((Answer::Message(m), _)) => first_code(&m.tree).is_some_and(|c| c / 100 == 2),
+            _ => false,
+        };
+        if !alive {
+            return Err(Stop::Inconclusive(
+                "the control failed: a valid KeepAlive-Request is not served afterwards".to_owned(),
+            ));
+        }
+        if let Some(item) = &fence.item {
+            self.silence.push(Silence {
+                of: item.to_string(),
+                proof: "fence".to_owned(),
+                waited_ms: millis(since.elapsed()),
+            });
+        }
+        Ok(())
+    }
+
+    /// Leaves no session behind, whatever happened.
+    async fn log_out(&mut self) {
+        let open: Vec<String> = self
+            .lanes
+            .iter()
+            .filter(|(_, l)| l.engine.session().is_some() && l.conversation.session().is_some())
+            .map(|(n, _)| n.clone())
+            .collect();
+        for lane in open {
+            let _ = self.send(&["Logout-Request".to_owned()], &lane, &[]).await;
+        }
+    }
+
+    fn finish(mut self, stop: Option<Stop>, started: Instant) -> CaseOutput {
+        let mut declined = Vec::new();
+        let mut reason = String::new();
+        match stop {
+            None | Some(Stop::Charged) => {}
+            Some(Stop::Inconclusive(text)) => reason = text,
+            Some(Stop::Declined(code)) => {
+                reason = format!("the peer says by code {code} that it does not have this");
+                declined.clone_from(&self.case.scr);
+            }
+            Some(Stop::Error(text)) => {
+                let item = self.case.scr[0].clone();
+                self.judge.tally.add(crate::verdict::Criterion::new(
+                    &item,
+                    "suite",
+                    Verdict::Error,
+                    format!("the suite's own fault: {text}"),
+                ));
+                reason = text;
+            }
+        }
+        for item in &self.case.scr {
+            let applies = self
+                .judge
+                .suite
+                .tables
+                .items
+                .get(item)
+                .is_none_or(|i| i.applies_to(self.judge.version));
+            if !self.judge.tally.has(item) && !declined.contains(item) && applies {
+                let text = if reason.is_empty() {
+                    "not reached: an earlier step failed".to_owned()
+                } else {
+                    reason.clone()
+                };
+                self.judge.inconclusive(item, "reached", text, Place::default());
+            }
+        }
+        if !self.vouched {
+            self.judge
+                .tally
+                .distrust("nothing shows that the peer does anything: no session was opened in this case");
+        }
+        let verdict = self.judge.tally.verdict();
+        CaseOutput {
+            dead: !self.exchanges.is_empty() && !self.exchanges.iter().any(|e| e.response.is_ok()),
+            declined,
+            result: CaseResult {
+                id: self.case.id.clone(),
+                title: self.case.title.clone(),
+                scr: self.case.scr.clone(),
+                role: Role::Server,
+                version: self.judge.version,
+                encoding: Encoding::Xml,
+                verdict,
+                reason,
+                criteria: self.judge.tally.into_results(),
+                silence: self.silence,
+                duration_ms: millis(started.elapsed()),
+            },
+            exchanges: self.exchanges,
+        }
+    }
+}
+
+enum Outcome {
+    /// It came; the evidence.
+    Met(String),
+    /// No answer, or an empty one where one is due.
+    Silence(String),
+    /// Something else came.
+    Other(String),
+}
+
+fn outcome(expected: &Expected, answer: &Answer, tests: &[Test]) -> Outcome {
+    let found = match answer {
+        Answer::Failed(failure @ (Failure::NotHttp(..) | Failure::TooLong(_))) => {
+            return Outcome::Other(failure.to_string());
+        }
+        Answer::Failed(failure) => return Outcome::Silence(failure.to_string()),
+        Answer::Refused(status) => format!("HTTP {status}"),
+        Answer::Empty => "an empty body".to_owned(),
+        Answer::Message(m) => describe(&m.tree),
+        Answer::Unreadable(what) => what.clone(),
+    };
+    let code = match answer {
+        Answer::Message(m) => first_code(&m.tree),
+        _ => None,
+    };
+    let refused = match answer {
+        Answer::Refused(_) => true,
+        Answer::Message(_) => code.is_some_and(|c| (400..=999).contains(&c)),
+        _ => false,
+    };
+    let met = match expected {
+        Expected::Primitives(names) => match answer {
+            Answer::Message(m) => {
+                let named = Envelope::of(&m.tree)
+                    .is_some_and(|e| e.transactions.iter().any(|t| names.contains(&t.name)));
+                let speaks_of_code = tests.iter().any(|t| mentions_code(&t.condition));
+                named && (speaks_of_code || code.is_none_or(|c| c / 100 == 2))
+            }
+            _ => false,
+        },
+        Expected::Refusal => refused,
+        Expected::Answer => refused || matches!(answer, Answer::Message(_)),
+        Expected::NotServed => refused || matches!(answer, Answer::Empty),
+        Expected::Delivery => match answer {
+            Answer::Empty => true,
+            Answer::Message(m) => Envelope::of(&m.tree).is_some_and(|e| {
+                e.transactions.iter().all(|t| t.mode == Mode::Request || t.name == "Status") && !refused
+            }),
+            _ => false,
+        },
+    };
+    if met {
+        return Outcome::Met(format!("answered by {found}"));
+    }
+    let text = format!("answered by {found}, expected {expected}");
+    if matches!(answer, Answer::Empty) {
+        Outcome::Silence(text)
+    } else {
+        Outcome::Other(text)
+    }
+}
+
+/// Silence on a request that is to be refused breaks the general rule; silence where a certain
+/// answer is due breaks the rule of that transaction.
+fn silence_is_general(expected: &Expected) -> bool {
+    matches!(expected, Expected::Refusal | Expected::Answer | Expected::NotServed)
+}
+
+fn mentions_code(condition: &Condition) -> bool {
+    match condition {
+        Condition::In(path, _) | Condition::NotIn(path, _) | Condition::Class(path, _) => {
+            path.names().last() == Some("Code")
+        }
+        _ => false,
+    }
+}
+
+fn first_code(tree: &Tree) -> Option<u16> {
+    Envelope::of(tree)?
+        .transactions
+        .iter()
+        .find_map(|t| t.primitive.and_then(|p| code_of(tree, p)))
+}
+
+/// A short word that tells cases apart in what a run creates; no protection is meant.
+fn short_hash(text: &str, version: Version) -> u32 {
+    text.bytes()
+        .chain(version.as_str().bytes())
+        .fold(2_166_136_261_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(16_777_619))
+}
+
+/// Whole milliseconds.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
