@@ -1,0 +1,1 @@
+//! Message and tables to findings.
