@@ -119,7 +119,7 @@ fn printed_examples_are_judged_as_known() {
         ("wv-078", Rule::TypeBool),
         ("wv-094", Rule::TypeAddress),
         ("wv-096", Rule::TypeAddress),
-        ("wv-109-datetime", Rule::TypeDate),
+        ("wv-110-datetime", Rule::TypeDate),
     ] {
         assert!(
             all[name].rules(Strength::Should).contains(rule.name()),

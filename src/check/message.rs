@@ -455,6 +455,11 @@ impl Run<'_> {
             LeafVerdict::Breach(problem) => (Strength::Must, problem),
         };
         let strength = strength.min(basis.strength(None));
+        // A finding is printed where no masking of elements can reach.
+        let problem = match element.name.as_str() {
+            "DigestBytes" | "Password" => problem.replace(&leaf::quoted(trimmed), "its content (not shown)"),
+            _ => problem,
+        };
         let text = format!("{}: {problem}", element.name);
         self.charge(rule, strength, id, text);
     }
