@@ -5,7 +5,9 @@
 //! table is asserted by `tests/rooms.rs`.
 
 pub mod base;
+pub mod check;
 pub mod cli;
+pub mod codec;
 pub mod event;
 pub mod message;
 pub mod record;

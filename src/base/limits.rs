@@ -16,6 +16,8 @@ pub const MAX_NAMESPACE_DECLARATIONS: usize = 2_000;
 /// Most *distinct* namespace declarations that are open at one place. Distinct nested declarations
 /// are what makes namespace resolution expensive.
 pub const MAX_NAMESPACES_IN_SCOPE: usize = 32;
+/// Longest internal subset of a document type declaration, in octets. No CSP message has one.
+pub const MAX_INTERNAL_SUBSET: usize = 4 * 1024;
 /// Findings kept per message and item; the rest are counted.
 pub const MAX_FINDINGS_PER_ITEM: usize = 20;
 /// Octets of one body that are kept in a transcript or shown in a report.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::base::FileError;
 use crate::base::yaml;
+use crate::base::{FileError, FileSet};
 use crate::message::Mode;
 
 use super::model::Model;
@@ -243,6 +243,28 @@ impl Syntax {
         syntax.load_service_tree(files.service_tree)?;
         syntax.check_references(files.elements.0)?;
         Ok(syntax)
+    }
+
+    /// Loads all syntax tables from a set of files: the embedded ones, or those of `--tables`.
+    ///
+    /// # Errors
+    /// A table that is missing, and every mistake that [`Syntax::load`] finds.
+    pub fn from_files(files: &FileSet) -> Result<Self, FileError> {
+        let file = |name: &str| {
+            files.get(name).ok_or_else(|| {
+                FileError::new(name, 0, "this table is missing").fix(
+                    "put it into the directory of --tables, or leave --tables out to use the embedded one",
+                )
+            })
+        };
+        Self::load(&SyntaxFiles {
+            elements: file("csp-elements.yaml")?,
+            leaves: file("csp-leaves.yaml")?,
+            presence: file("csp-presence.yaml")?,
+            primitives: file("csp-primitives.yaml")?,
+            codes: file("csp-codes.yaml")?,
+            service_tree: file("csp-service-tree.yaml")?,
+        })
     }
 
     /// The content of an element.
@@ -714,5 +736,23 @@ mod raw {
     pub struct Tree {
         pub format: String,
         pub features: Vec<Feature>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_tables_load() {
+        let syntax = Syntax::from_files(&FileSet::tables()).unwrap();
+        assert!(syntax.primitive("Login-Request").is_some());
+    }
+
+    #[test]
+    fn a_missing_table_is_named() {
+        let error = Syntax::from_files(&FileSet::new(Vec::new())).unwrap_err();
+        assert_eq!(error.file, "csp-elements.yaml");
+        assert!(!error.fix.is_empty());
     }
 }
