@@ -19,6 +19,8 @@ pub enum Event {
     CaseStarted {
         /// Which.
         case: CaseId,
+        /// The version spoken.
+        version: Version,
         /// What it says of itself.
         title: String,
     },
@@ -26,6 +28,8 @@ pub enum Event {
     Exchanged {
         /// The case.
         case: CaseId,
+        /// The version spoken.
+        version: Version,
         /// What was on the wire.
         exchange: Arc<Exchange>,
     },

@@ -5,12 +5,16 @@
 //! table is asserted by `tests/rooms.rs`.
 
 pub mod base;
+pub mod case;
 pub mod check;
 pub mod cli;
 pub mod codec;
 pub mod event;
 pub mod message;
+pub mod peer;
 pub mod record;
 pub mod report;
+pub mod run;
 pub mod spec;
+pub mod transport;
 pub mod verdict;

@@ -374,6 +374,7 @@ fn client_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
     let on = |name: &str, item: Option<ItemId>| Step::On {
         incoming: Incoming {
             primitives: vec![name.to_owned()],
+            times: 1,
         },
         item,
         tests: Vec::new(),

@@ -75,6 +75,7 @@ pub struct RawStep {
     decline: Option<Vec<u16>>,
     stimulate: Option<Command>,
     on: Option<String>,
+    answers: Option<usize>,
     reply: Option<String>,
     requests: Option<Vec<String>>,
     keep: Option<String>,
@@ -97,6 +98,7 @@ pub struct RawTest {
     path: Option<Path>,
     #[serde(rename = "in")]
     values: Option<Vec<String>>,
+    in_or_absent: Option<Vec<String>>,
     not_in: Option<Vec<String>>,
     count: Option<usize>,
     present: Option<Path>,
@@ -168,6 +170,7 @@ impl RawStep {
             RawStep { on: Some(names), .. } => Step::On {
                 incoming: Incoming {
                     primitives: list(names),
+                    times: self.answers.unwrap_or(1).max(1),
                 },
                 item: self.item.clone(),
                 tests,
@@ -232,6 +235,7 @@ impl RawStep {
             ("edit", self.edit.is_some(), send || reply),
             ("item", self.item.is_some(), expect || on || fence),
             ("where", self.tests.is_some(), expect || on),
+            ("answers", self.answers.is_some(), on),
             ("decline", self.decline.is_some(), expect),
             ("requests", self.requests.is_some(), reply),
             ("from", self.from.is_some(), self.keep.is_some()),
@@ -251,6 +255,9 @@ impl RawTest {
         let path = || self.path.clone().ok_or_else(|| "this condition needs `path`".to_owned());
         let condition = match self {
             RawTest { values: Some(v), .. } => Condition::In(path()?, v.clone()),
+            RawTest {
+                in_or_absent: Some(v), ..
+            } => Condition::InOrAbsent(path()?, v.clone()),
             RawTest { not_in: Some(v), .. } => Condition::NotIn(path()?, v.clone()),
             RawTest { count: Some(n), .. } => Condition::Count(path()?, *n),
             RawTest { present: Some(p), .. } => Condition::Present(p.clone()),
@@ -263,7 +270,7 @@ impl RawTest {
             RawTest { digest: Some(p), .. } => Condition::Digest(p.clone()),
             _ => {
                 return Err(
-                    "a condition needs one of in, not-in, count, present, absent, same-as, differs-from, class, digest"
+                    "a condition needs one of in, in-or-absent, not-in, count, present, absent, same-as, differs-from, class, digest"
                         .to_owned(),
                 );
             }

@@ -106,6 +106,8 @@ pub enum Expected {
 pub struct Incoming {
     /// One of these primitives.
     pub primitives: Vec<String>,
+    /// How many transactions with it, in one message or several.
+    pub times: usize,
 }
 
 /// A condition with the item it is charged to.
@@ -122,6 +124,8 @@ pub struct Test {
 pub enum Condition {
     /// The text of the first match is one of these.
     In(Path, Vec<String>),
+    /// As `In`, or there is no match.
+    InOrAbsent(Path, Vec<String>),
     /// The text of the first match is none of these.
     NotIn(Path, Vec<String>),
     /// So many matches.
@@ -191,6 +195,10 @@ impl std::fmt::Display for Condition {
         match self {
             Condition::In(path, values) if values.len() == 1 => write!(f, "{path} is {}", values[0]),
             Condition::In(path, values) => write!(f, "{path} is one of {}", values.join(", ")),
+            Condition::InOrAbsent(path, values) => {
+                let shown: Vec<&str> = values.iter().map(|v| if v.is_empty() { "empty" } else { v }).collect();
+                write!(f, "{path} is {} or absent", shown.join(", "))
+            }
             Condition::NotIn(path, values) => write!(f, "{path} is none of {}", values.join(", ")),
             Condition::Count(path, n) => write!(f, "{path} stands {n} times"),
             Condition::Present(path) => write!(f, "{path} is present"),

@@ -4,6 +4,7 @@
 
 mod address;
 mod content;
+pub mod conversation;
 mod date;
 pub mod dfa;
 mod envelope;

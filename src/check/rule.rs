@@ -65,6 +65,12 @@ impl Rule {
         Rule::ResultCode,
     ];
 
+    /// Whether it is about session or mode: no more than *should* for one message alone, and all the
+    /// same nothing that a correct peer sends.
+    pub fn is_session_or_mode(self) -> bool {
+        matches!(self, Rule::SessionUse | Rule::ModeUse)
+    }
+
     /// Name in reports.
     pub fn name(self) -> &'static str {
         match self {

@@ -9,6 +9,7 @@ use super::model::{
 };
 use super::shown::{ShownExchange, keeps_secrets};
 use crate::base::CaseId;
+use crate::spec::Version;
 use crate::base::mask::Masker;
 use crate::event::{CaseResult, CriterionResult, Event, ItemResult, RunInfo, RunOutcome, Subscriber};
 use crate::message::Encoding;
@@ -35,7 +36,7 @@ pub struct KeptExchanges {
 pub struct Collector {
     masker: Arc<Masker>,
     report: Report,
-    kept: BTreeMap<CaseId, KeptExchanges>,
+    kept: BTreeMap<(CaseId, Version), KeptExchanges>,
     octets: usize,
     limit: usize,
 }
@@ -94,7 +95,7 @@ impl Collector {
     }
 
     /// The kept exchanges per case.
-    pub fn exchanges(&self) -> &BTreeMap<CaseId, KeptExchanges> {
+    pub fn exchanges(&self) -> &BTreeMap<(CaseId, Version), KeptExchanges> {
         &self.kept
     }
 
@@ -133,7 +134,7 @@ impl Collector {
         report.fold_summary(info.planned);
     }
 
-    fn keep(&mut self, case: &CaseId, exchange: ShownExchange) {
+    fn keep(&mut self, case: &CaseId, version: Version, exchange: ShownExchange) {
         let octets = exchange.octets();
         while self.octets + octets > self.limit {
             let Some(spare) = self
@@ -148,7 +149,7 @@ impl Collector {
             self.octets -= spare.octets;
             spare.octets = 0;
         }
-        let kept = self.kept.entry(case.clone()).or_default();
+        let kept = self.kept.entry((case.clone(), version)).or_default();
         if self.octets + octets > self.limit {
             kept.left_out += 1;
             return;
@@ -161,7 +162,7 @@ impl Collector {
     fn case(&mut self, result: &CaseResult) {
         let case = masked_case(&self.masker, result);
         if case.verdict == CaseVerdict::Pass
-            && let Some(kept) = self.kept.get_mut(&case.id)
+            && let Some(kept) = self.kept.get_mut(&(case.id.clone(), case.csp))
         {
             kept.spare = true;
         }
@@ -193,9 +194,13 @@ impl Subscriber for Collector {
         match event {
             Event::RunStarted(info) => self.start(info),
             Event::CaseStarted { .. } => {}
-            Event::Exchanged { case, exchange } => {
+            Event::Exchanged {
+                case,
+                version,
+                exchange,
+            } => {
                 let shown = ShownExchange::new(exchange, &self.masker);
-                self.keep(case, shown);
+                self.keep(case, *version, shown);
             }
             Event::CaseFinished(result) => self.case(result),
             Event::Notice(text) => self.report.notices.push(self.masker.text(text)),
@@ -315,6 +320,7 @@ mod tests {
         let send = |c: &mut Collector, case: &CaseId| {
             c.on(&Event::Exchanged {
                 case: case.clone(),
+                version: Version::V12,
                 exchange: Arc::new(fixture::exchange(1, "<a/>", "<b/>")),
             });
         };
@@ -324,6 +330,7 @@ mod tests {
             send(&mut collector, &second);
         }
         let kept = collector.exchanges();
+        let (first, second) = ((first, Version::V12), (second, Version::V12));
         assert_eq!((kept[&first].exchanges.len(), kept[&first].left_out), (0, 1));
         assert_eq!((kept[&second].exchanges.len(), kept[&second].left_out), (2, 1));
     }

@@ -229,12 +229,15 @@ fn keep_alive() -> Vec<Event> {
 
 fn case(result: CaseResult, exchanges: Vec<Exchange>) -> Vec<Event> {
     let id = result.id.clone();
+    let version = result.version;
     let mut events = vec![Event::CaseStarted {
         case: id.clone(),
+        version,
         title: result.title.clone(),
     }];
     events.extend(exchanges.into_iter().map(|e| Event::Exchanged {
         case: id.clone(),
+        version,
         exchange: Arc::new(e),
     }));
     events.push(Event::CaseFinished(Arc::new(result)));

@@ -16,7 +16,7 @@ use super::words::{counted, group_of, item_severity, place, plural};
 use super::{RECONSTRUCTED, SELF_TEST};
 use crate::base::escape::{lines, plain, shorten};
 use crate::base::{CaseId, ItemId};
-use crate::spec::Basis;
+use crate::spec::{Basis, Version};
 use crate::verdict::{Conformance, ItemVerdict, Place, Verdict};
 
 /// Most findings in the list on top; each also stands in its case.
@@ -44,7 +44,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
 ///
 /// # Errors
 /// Only if the template is broken, which a test excludes.
-pub fn page(report: &Report, exchanges: &BTreeMap<CaseId, KeptExchanges>) -> Result<String, Error> {
+pub fn page(report: &Report, exchanges: &BTreeMap<(CaseId, Version), KeptExchanges>) -> Result<String, Error> {
     let anchors = anchors(report);
     TEMPLATES.get_template("index.html")?.render(context! {
         self_test => report.is_self_test().then_some(SELF_TEST),
@@ -137,22 +137,13 @@ fn strength(basis: Basis) -> &'static str {
     }
 }
 
-/// A case id may have run in several versions; each needs an anchor of its own, the first the plain
-/// one.
+/// A case id may have run in several versions; each has an anchor of its own.
 fn anchors(report: &Report) -> Vec<String> {
-    let mut seen: BTreeMap<&CaseId, usize> = BTreeMap::new();
-    report
-        .cases
-        .iter()
-        .map(|case| {
-            let n = seen.entry(&case.id).or_default();
-            *n += 1;
-            match *n {
-                1 => format!("case-{}", case.id),
-                n => format!("case-{}~{n}", case.id),
-            }
-        })
-        .collect()
+    report.cases.iter().map(|case| anchor_of(&case.id, case.csp)).collect()
+}
+
+fn anchor_of(id: &CaseId, version: Version) -> String {
+    format!("case-{id}~{version}")
 }
 
 #[derive(Serialize)]
@@ -162,15 +153,15 @@ struct Link {
     anchor: String,
 }
 
-fn case_link(id: &CaseId, anchors: &[String]) -> Link {
-    let anchor = format!("case-{id}");
+/// A link to a case in one version, or to its first run when the version does not matter.
+fn case_link(id: &CaseId, version: Option<Version>, anchors: &[String]) -> Link {
+    let wanted = match version {
+        Some(version) => anchor_of(id, version),
+        None => format!("case-{id}~"),
+    };
     Link {
-        text: id.to_string(),
-        anchor: if anchors.contains(&anchor) {
-            anchor
-        } else {
-            String::new()
-        },
+        text: version.map_or_else(|| id.to_string(), |v| format!("{id} (CSP {v})")),
+        anchor: anchors.iter().find(|a| a.starts_with(&wanted)).cloned().unwrap_or_default(),
     }
 }
 
@@ -203,7 +194,7 @@ fn findings(report: &Report, anchors: &[String]) -> Vec<FindingView> {
         .map(|f| FindingView {
             verdict: f.verdict.as_str(),
             item: item_link(report, &f.item),
-            case: case_link(&f.case, anchors),
+            case: case_link(&f.case, Some(f.csp), anchors),
             rule: safe(&f.rule),
             text: safe(&f.text),
             count: f.count,
@@ -277,7 +268,7 @@ fn item_view(report: &Report, item: &Item, anchors: &[String]) -> ItemView {
         claimed: item.claimed,
         verdict: item.verdict.as_str(),
         reason: safe(&item.reason),
-        cases: item.cases.iter().map(|c| case_link(c, anchors)).collect(),
+        cases: item.cases.iter().map(|c| case_link(c, None, anchors)).collect(),
     }
 }
 
@@ -310,13 +301,13 @@ struct CriterionView {
     places: Vec<Link>,
 }
 
-fn cases(report: &Report, exchanges: &BTreeMap<CaseId, KeptExchanges>, anchors: &[String]) -> Vec<CaseView> {
+fn cases(report: &Report, exchanges: &BTreeMap<(CaseId, Version), KeptExchanges>, anchors: &[String]) -> Vec<CaseView> {
     report
         .cases
         .iter()
         .zip(anchors)
         .map(|(case, anchor)| {
-            let kept = exchanges.get(&case.id);
+            let kept = exchanges.get(&(case.id.clone(), case.csp));
             let shown = kept.map_or(&[][..], |k| &k.exchanges);
             let numbers: BTreeSet<u32> = shown.iter().map(|e| e.number).collect();
             CaseView {

@@ -208,6 +208,8 @@ pub struct Finding {
     pub item: ItemId,
     /// The case in which it was seen.
     pub case: CaseId,
+    /// The version that the case spoke.
+    pub csp: Version,
     /// Short name of the rule.
     pub rule: String,
     /// The verdict.
@@ -388,6 +390,7 @@ impl Report {
                     .map(|c| Finding {
                         item: c.item.clone(),
                         case: case.id.clone(),
+                        csp: case.csp,
                         rule: c.rule.clone(),
                         verdict: c.verdict,
                         text: c.text().to_owned(),

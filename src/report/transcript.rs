@@ -100,11 +100,15 @@ impl<W: Write> Transcript<W> {
                 self.mark(&mut value);
                 return value;
             }
-            Event::CaseStarted { case, title } => json!({
-                "event": "case-started", "case": case, "title": mask(title),
+            Event::CaseStarted { case, version, title } => json!({
+                "event": "case-started", "case": case, "csp": version, "title": mask(title),
             }),
-            Event::Exchanged { case, exchange } => {
-                let mut value = json!({"event": "exchange", "case": case});
+            Event::Exchanged {
+                case,
+                version,
+                exchange,
+            } => {
+                let mut value = json!({"event": "exchange", "case": case, "csp": version});
                 let shown = serde_json::to_value(ShownExchange::new(exchange, &self.masker));
                 if let (Some(into), Ok(Value::Object(fields))) = (value.as_object_mut(), shown) {
                     into.extend(fields);
@@ -114,6 +118,7 @@ impl<W: Write> Transcript<W> {
             Event::CaseFinished(result) => json!({
                 "event": "case-finished",
                 "case": result.id,
+                "csp": result.version,
                 "verdict": CaseVerdict::from(result.verdict),
                 "reason": mask(&result.reason),
                 "duration_ms": result.duration_ms,

@@ -218,6 +218,14 @@ pub fn condition(test: &Test, tree: &Tree, values: &dyn Values) -> (bool, String
             ),
             None => (false, format!("{path} is absent, expected {}", allowed.join(" or ")), String::new()),
         },
+        Condition::InOrAbsent(path, allowed) => match first_text(tree, path) {
+            Some((id, text)) => (
+                allowed.contains(&text),
+                format!("{path} is `{}`, expected `{}` or none", shown(&text), allowed.join("` or `")),
+                of(Some(id)),
+            ),
+            None => (true, format!("{path} is absent"), String::new()),
+        },
         Condition::NotIn(path, refused) => match first_text(tree, path) {
             Some((id, text)) => (
                 !refused.contains(&text),

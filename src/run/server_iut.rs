@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::base::ItemId;
+use crate::base::{CaseId, ItemId};
 use crate::case::{Case, Condition, Expected, Fence, Step, Test, account_of};
 use crate::check::conversation::Conversation;
 use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
@@ -121,25 +121,7 @@ enum Stop {
 /// Runs one case.
 pub async fn run_case(suite: &Suite, target: &ServerTarget, case: &Case, version: Version) -> CaseOutput {
     let started = Instant::now();
-    let mut runner = Runner {
-        target,
-        case,
-        judge: Judge {
-            suite,
-            role: Role::Server,
-            version,
-            tally: Tally::default(),
-        },
-        lanes: BTreeMap::new(),
-        kept: BTreeMap::new(),
-        exchanges: Vec::new(),
-        silence: Vec::new(),
-        codes: BTreeSet::new(),
-        vouched: false,
-        readable: false,
-        phase: Phase::Preconditions,
-        step: 0,
-    };
+    let mut runner = Runner::new(suite, target, case, version);
     let stop = runner.all_steps().await;
     runner.phase = Phase::After;
     for step in &case.after {
@@ -162,9 +144,7 @@ struct Runner<'a> {
     codes: BTreeSet<u16>,
     /// Whether the peer has shown that it does something of its own.
     vouched: bool,
-    readable: bool,
     phase: Phase,
-    step: usize,
 }
 
 impl Values for Runner<'_> {
@@ -173,15 +153,34 @@ impl Values for Runner<'_> {
     }
 }
 
-impl Runner<'_> {
+impl<'a> Runner<'a> {
+    fn new(suite: &'a Suite, target: &'a ServerTarget, case: &'a Case, version: Version) -> Self {
+        Self {
+            target,
+            case,
+            judge: Judge {
+                suite,
+                role: Role::Server,
+                version,
+                tally: Tally::default(),
+            },
+            lanes: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            exchanges: Vec::new(),
+            silence: Vec::new(),
+            codes: BTreeSet::new(),
+            vouched: false,
+            phase: Phase::Preconditions,
+        }
+    }
+
     async fn all_steps(&mut self) -> Option<Stop> {
         for (phase, steps) in [
             (Phase::Preconditions, &self.case.preconditions),
             (Phase::Procedure, &self.case.procedure),
         ] {
             self.phase = phase;
-            for (index, step) in steps.iter().enumerate() {
-                self.step = index + 1;
+            for step in steps {
                 if let Err(stop) = Box::pin(self.run_step(step)).await {
                     return Some(stop);
                 }
@@ -238,6 +237,9 @@ impl Runner<'_> {
 
     fn predefined(&self, name: &str) -> Option<String> {
         if let Some((account, field)) = name.split_once('.') {
+            if field == "client-id" {
+                return self.lanes.get(account).map(|l| l.engine.config().client_id.clone());
+            }
             let credentials = self.target.accounts.get(account)?;
             return match field {
                 "user" => Some(credentials.user.clone()),
@@ -373,13 +375,21 @@ impl Runner<'_> {
             Answer::Message(m) => Some(&m.tree),
             _ => None,
         };
+        if let Some(digest) = sent.as_ref().and_then(|m| sent_digest(&m.tree)) {
+            self.kept.insert(format!("{lane_name}.digest"), digest);
+        }
         let lane = self.lane(lane_name)?;
+        let before = lane.engine.session().map(str::to_owned);
         let judgements = match &clean {
             Some(request) => lane.conversation.server_answer(&suite.tables.syntax, request, tree),
             None => Vec::new(),
         };
         if let Some(tree) = tree {
             lane.engine.learn(tree);
+        }
+        if lane.engine.session().is_none() {
+            // The lower tester may go on with a session that ended: that is what some cases are about.
+            lane.engine.set_session(before);
         }
         let opened = lane.engine.session().is_some();
         if let Some(tree) = tree {
@@ -457,7 +467,6 @@ impl Runner<'_> {
                 let read = self.judge.body(&http, number, Part::Response);
                 breaches.extend(read.breaches);
                 if let Some(message) = read.message {
-                    self.readable = true;
                     return (Answer::Message(Box::new(message)), breaches);
                 }
             }
@@ -472,7 +481,6 @@ impl Runner<'_> {
         let Read { message, breaches } = self.judge.body(&http, number, Part::Response);
         match message {
             Some(message) => {
-                self.readable = true;
                 self.judge.charge(
                     &http_item,
                     "http-status",
@@ -770,6 +778,11 @@ fn mentions_code(condition: &Condition) -> bool {
     }
 }
 
+fn sent_digest(tree: &Tree) -> Option<String> {
+    let path = crate::message::Path::parse("Login-Request/DigestBytes").ok()?;
+    path.first(tree).map(|id| tree.text(id))
+}
+
 fn first_code(tree: &Tree) -> Option<u16> {
     Envelope::of(tree)?
         .transactions
@@ -787,4 +800,57 @@ fn short_hash(text: &str, version: Version) -> u32 {
 /// Whole milliseconds.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a login and logout before and after a run can show.
+#[derive(Debug)]
+pub enum SanityProblem {
+    /// No connection.
+    Unreachable(String),
+    /// The version is refused with this code.
+    VersionRefused(u16),
+    /// Something else.
+    Trouble(String),
+}
+
+/// One login and logout in a version; without accounts, one login of a user that does not exist.
+pub async fn sanity(suite: &Suite, target: &ServerTarget, version: Version) -> Option<SanityProblem> {
+    let lane = if target.accounts.contains_key("A") { "A" } else { "none" };
+    let case = Case {
+        id: CaseId::parse("sanity").ok()?,
+        title: String::new(),
+        object: Role::Server,
+        description: String::new(),
+        reference: String::new(),
+        scr: Vec::new(),
+        versions: vec![version],
+        tags: vec!["no-account".to_owned()],
+        preconditions: Vec::new(),
+        procedure: Vec::new(),
+        after: Vec::new(),
+        pass: String::new(),
+        file: String::new(),
+        line: 0,
+    };
+    let mut runner = Runner::new(suite, target, &case, version);
+    if let Err(stop) = runner.send(&["Login-Request".to_owned()], lane, &[]).await {
+        return Some(SanityProblem::Trouble(format!("{stop:?}")));
+    }
+    let (answer, _) = runner.lanes.get(lane)?.answer.clone()?;
+    let problem = match answer {
+        Answer::Failed(Failure::Unreachable(why)) => Some(SanityProblem::Unreachable(why)),
+        Answer::Failed(failure) => Some(SanityProblem::Trouble(failure.to_string())),
+        Answer::Message(message) => match first_code(&message.tree) {
+            Some(505) => Some(SanityProblem::VersionRefused(505)),
+            _ if lane == "A" && runner.lanes.get(lane)?.engine.session().is_none() => Some(SanityProblem::Trouble(
+                format!("the login of account A is answered by {}", describe(&message.tree)),
+            )),
+            _ => None,
+        },
+        Answer::Empty => Some(SanityProblem::Trouble("a login is answered by an empty body".to_owned())),
+        Answer::Refused(status) => Some(SanityProblem::Trouble(format!("a login is answered by HTTP {status}"))),
+        Answer::Unreadable(what) => Some(SanityProblem::Trouble(format!("a login is answered by {what}"))),
+    };
+    runner.log_out().await;
+    problem
 }

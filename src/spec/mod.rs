@@ -2,6 +2,7 @@
 //! service tree, readings; and what a vendor says of a product: ICS and profile. No I/O beyond the
 //! embedded files; directories are read by `cli` and handed in as text.
 
+mod command;
 pub mod expr;
 pub mod filter;
 pub mod ics;
@@ -15,6 +16,7 @@ pub mod syntax;
 pub mod tables;
 mod types;
 
+pub use command::Command;
 pub use expr::{Expression, Reference, Truth};
 pub use filter::{Filter, FilterTarget};
 pub use ics::{Ics, ReviewFinding, ReviewKind};

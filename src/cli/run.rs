@@ -1,0 +1,367 @@
+//! `run`: the main job.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::base::mask::Masker;
+use crate::base::{FileSet, ItemId};
+use crate::event::{CaseResult, Event, RunOutcome, Subscriber};
+use crate::report::{Collector, Detail, Progress, Report, Terminal, Transcript, write_all};
+use crate::run::{self, Bus, Iut, Plan, RunOptions, Suite, derived_ics, reference_accounts};
+use crate::spec::filter::Filter;
+use crate::spec::{Ics, Profile, Role, Version, HttpUrl};
+use crate::verdict::{ItemVerdict, Verdict};
+
+use super::{Common, Failure, exit::Exit, output};
+
+/// Runs the cases: against the embedded reference, a real server, or a real client
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Profile (IXIT) of the implementation under test, YAML
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "listen"])]
+    profile: Option<PathBuf>,
+    /// Side under test; both sides of the reference when left out
+    #[arg(long, value_name = "ROLE")]
+    role: Option<Role>,
+    /// URL of a server under test; without a profile there are no accounts, and only what needs no login is run
+    #[arg(long, value_name = "URL", conflicts_with = "listen")]
+    target: Option<String>,
+    /// Address to wait at for a client under test, judged passively; port 0 picks a free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// With --listen: end after so many seconds (Ctrl-C ends it at any time and keeps what is known)
+    #[arg(long, value_name = "SECONDS", requires = "listen")]
+    wait: Option<u64>,
+    /// The vendor's conformance statement (ICS), YAML
+    #[arg(long, value_name = "FILE")]
+    ics: Option<PathBuf>,
+    /// Only this version of CSP: 1.1 or 1.2
+    #[arg(long, value_name = "VERSION")]
+    csp: Option<Version>,
+    /// Only these cases, for example 'group(KALIVE) | item(CSP-LOGINP-*) - tag(generated)'
+    #[arg(long, value_name = "EXPR")]
+    filter: Option<String>,
+    /// Cases at one time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
+    /// Seed of everything that is chosen by chance
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// What makes the exit code 1: fail, or warn as well
+    #[arg(long, value_name = "VERDICT", value_parser = ["fail", "warn"], default_value = "fail")]
+    fail_on: String,
+    /// Show passwords and digests in every output
+    #[arg(long)]
+    keep_secrets: bool,
+    /// Where the reports go; `reports/runs/TIME` when left out
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Only list the cases that would be run
+    #[arg(long)]
+    list: bool,
+    /// Test the embedded reference with this fault (`imps-scr reference --list-faults` shows them)
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["profile", "target", "listen"])]
+    fault: Option<String>,
+    /// Use the cases of this directory in place of the embedded ones
+    #[arg(long, value_name = "DIR")]
+    cases: Option<PathBuf>,
+}
+
+/// Runs `run`.
+///
+/// # Errors
+/// A mistake of the user: an option, a table, a case, a profile, an ICS.
+pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
+    let suite = load_suite(common, args.cases.as_deref())?;
+    let options = options(args, &suite)?;
+    let (iut, accounts) = iut(args, &suite)?;
+    if args.list {
+        return list(&iut, &options, &suite);
+    }
+    let masker = Arc::new(masker(&iut, &accounts, args.keep_secrets));
+    let out = match &args.out {
+        Some(dir) => dir.clone(),
+        None => Path::new("reports/runs").join(jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string()),
+    };
+    std::fs::create_dir_all(&out).map_err(|source| Failure::Io {
+        what: "failed to create",
+        path: out.clone(),
+        source,
+    })?;
+    let transcript_path = out.join("transcript.ndjson");
+    let transcript = Transcript::create(&transcript_path, Arc::clone(&masker)).map_err(|source| Failure::Io {
+        what: "failed to write",
+        path: transcript_path,
+        source,
+    })?;
+    let transcript = Arc::new(Mutex::new(transcript));
+    let collector = Arc::new(Mutex::new(Collector::new(Arc::clone(&masker))));
+    let results = Arc::new(Mutex::new(Results::default()));
+    let mut bus = Bus::default();
+    bus.subscribe(Box::new(Arc::clone(&transcript)));
+    bus.subscribe(Box::new(Arc::clone(&collector)));
+    bus.subscribe(Box::new(Arc::clone(&results)));
+    if let Some(progress) = Progress::new(common.quiet, Arc::clone(&masker)) {
+        bus.subscribe(Box::new(progress));
+    }
+    let outcome = go(&suite, &iut, &options, args, &mut bus)?;
+    let collector = lock(&collector);
+    let mut written = write_all(&out, &collector).map_err(|source| Failure::Io {
+        what: "failed to write",
+        path: out.clone(),
+        source,
+    })?;
+    written.extend(write_ics(&out, &collector, &outcome)?);
+    if let Err(source) = lock(&transcript).finish() {
+        return Err(Failure::Io {
+            what: "failed to write",
+            path: out.join("transcript.ndjson"),
+            source,
+        });
+    }
+    written.push(out.join("transcript.ndjson"));
+    let terminal = Terminal {
+        color: common.colored(),
+        detail: match (common.quiet, common.verbose) {
+            (true, _) => Detail::Quiet,
+            (_, true) => Detail::Verbose,
+            _ => Detail::Normal,
+        },
+        files: written.iter().map(|p| p.display().to_string()).collect(),
+    };
+    output(&terminal.text(collector.report()));
+    Ok(exit(&outcome, &lock(&results).cases, args))
+}
+
+/// Loads tables and cases as the options say.
+pub(super) fn load_suite(common: &Common, cases: Option<&Path>) -> Result<Suite, Failure> {
+    let tables = common.table_files()?;
+    let cases = match cases {
+        None => FileSet::cases(),
+        Some(dir) => super::read_yaml_dir(dir)?,
+    };
+    Ok(Suite::load(&tables, &cases)?)
+}
+
+fn options(args: &Args, suite: &Suite) -> Result<RunOptions, Failure> {
+    let filter = match &args.filter {
+        None => None,
+        Some(text) => {
+            let filter = Filter::parse(text).map_err(|e| Failure::Usage(format!("--filter: {e}")))?;
+            Some((text.clone(), filter))
+        }
+    };
+    let ics = match &args.ics {
+        None => None,
+        Some(path) => Some(read_ics(path, suite)?),
+    };
+    Ok(RunOptions {
+        versions: args.csp.into_iter().collect(),
+        filter,
+        jobs: usize::from(args.jobs),
+        seed: args.seed,
+        ics,
+    })
+}
+
+fn read_ics(path: &Path, suite: &Suite) -> Result<(String, Ics), Failure> {
+    let name = path.display().to_string();
+    let ics = Ics::parse(&name, &read(path)?, &suite.tables.items)?;
+    Ok((name, ics))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|source| Failure::Io {
+        what: "failed to read",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// What is under test, and texts that no output may show.
+fn iut(args: &Args, suite: &Suite) -> Result<(Iut, Vec<String>), Failure> {
+    let usage = |text: &str| Failure::Usage(text.to_owned());
+    if let Some(path) = &args.profile {
+        let profile = Profile::parse(&path.display().to_string(), &read(path)?)?;
+        if args.role.is_some_and(|r| r != profile.role) {
+            return Err(Failure::Usage(format!("--role contradicts the profile, which is of a {}", profile.role)));
+        }
+        let secrets = profile.secrets().map(str::to_owned).chain(profile.headers.values().cloned()).collect();
+        let iut = match profile.role {
+            Role::Server => Iut::Server(Box::new(profile)),
+            Role::Client => Iut::Client {
+                profile: Box::new(profile),
+                wait: args.wait,
+            },
+        };
+        return Ok((iut, secrets));
+    }
+    if let Some(url) = &args.target {
+        if args.role == Some(Role::Client) {
+            return Err(usage("--target is for servers; a client is waited for with --listen"));
+        }
+        let url = HttpUrl::parse(url).map_err(|e| Failure::Usage(format!("--target: {e}")))?;
+        return Ok((Iut::Server(Box::new(Profile::of_target(url))), Vec::new()));
+    }
+    if let Some(address) = args.listen {
+        if args.role == Some(Role::Server) {
+            return Err(usage("--listen is for clients; a server is called with --target"));
+        }
+        let profile = Box::new(Profile::of_listener(address));
+        return Ok((
+            Iut::Client {
+                profile,
+                wait: args.wait,
+            },
+            Vec::new(),
+        ));
+    }
+    let fault = match &args.fault {
+        None => None,
+        Some(name) => {
+            let fault = suite.faults.iter().find(|f| f.name == *name);
+            Some(Box::new(
+                fault
+                    .ok_or_else(|| Failure::Usage(format!("no fault `{name}`; `imps-scr reference --list-faults` shows them")))?
+                    .clone(),
+            ))
+        }
+    };
+    let roles = args.role.map_or_else(|| Role::ALL.to_vec(), |r| vec![r]);
+    let secrets = reference_accounts().into_iter().map(|(_, c)| c.password).collect();
+    Ok((Iut::Embedded { roles, fault }, secrets))
+}
+
+fn masker(iut: &Iut, secrets: &[String], keep: bool) -> Masker {
+    let _ = iut;
+    Masker::new(secrets.iter().map(String::as_str), keep)
+}
+
+fn list(iut: &Iut, options: &RunOptions, suite: &Suite) -> Result<Exit, Failure> {
+    let (roles, versions) = run::dispatcher::scope(iut, options);
+    let plan = Plan::new(suite, &roles, &versions, options.filter.as_ref().map(|(_, f)| f));
+    let mut text = String::new();
+    for unit in &plan.units {
+        text.push_str(&format!(
+            "{:<6} {}  {}  {}\n",
+            unit.case.object, unit.version, unit.case.id, unit.case.title
+        ));
+    }
+    output(&text);
+    Ok(if plan.units.is_empty() { Exit::NOTHING } else { Exit::OK })
+}
+
+fn go(suite: &Suite, iut: &Iut, options: &RunOptions, args: &Args, bus: &mut Bus) -> Result<Arc<RunOutcome>, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::Io {
+            what: "failed to start",
+            path: PathBuf::from("runtime"),
+            source,
+        })?;
+    let outcome = runtime.block_on(run::run(suite, iut, options, bus, interrupted()));
+    // A peer that is silent on purpose must not hold the process.
+    runtime.shutdown_background();
+    outcome.map_err(|source| Failure::Io {
+        what: "failed to listen at",
+        path: PathBuf::from(args.listen.map_or_else(|| "loopback".to_owned(), |a| a.to_string())),
+        source,
+    })
+}
+
+/// Ends when the user or the system asks for an end.
+async fn interrupted() {
+    let ctrl_c = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        () = ctrl_c => {}
+        () = terminated => {}
+    }
+}
+
+/// `ics.yaml`: the claims that the verdict rests on, per role.
+fn write_ics(out: &Path, collector: &Collector, outcome: &RunOutcome) -> Result<Vec<PathBuf>, Failure> {
+    let report: &Report = collector.report();
+    let mut written = Vec::new();
+    for role in &report.roles {
+        let ics = derived_ics(&report.target.name, *role, &report.versions, &outcome.items);
+        let name = if report.roles.len() == 1 {
+            "ics.yaml".to_owned()
+        } else {
+            format!("ics-{role}.yaml")
+        };
+        let path = out.join(name);
+        std::fs::write(&path, ics.to_yaml()).map_err(|source| Failure::Io {
+            what: "failed to write",
+            path: path.clone(),
+            source,
+        })?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// What the exit code is computed from.
+#[derive(Default)]
+struct Results {
+    cases: Vec<CaseResult>,
+}
+
+impl Subscriber for Results {
+    fn on(&mut self, event: &Event) {
+        if let Event::CaseFinished(result) = event {
+            self.cases.push((**result).clone());
+        }
+    }
+}
+
+fn exit(outcome: &RunOutcome, cases: &[CaseResult], args: &Args) -> Exit {
+    if outcome.interrupted {
+        return Exit::INTERRUPTED;
+    }
+    if outcome.unreachable.is_some() {
+        return Exit::UNREACHABLE;
+    }
+    let worst = |v: Verdict| cases.iter().flat_map(|c| &c.criteria).any(|k| k.verdict == v);
+    if worst(Verdict::Error) {
+        return Exit::SUITE;
+    }
+    if worst(Verdict::Fail) || args.fail_on == "warn" && worst(Verdict::Warn) {
+        return Exit::FAIL;
+    }
+    let judged = cases.iter().flat_map(|c| &c.criteria).any(|k| k.verdict != Verdict::None);
+    if !judged {
+        return Exit::NOTHING;
+    }
+    let selected: BTreeSet<&ItemId> = cases.iter().flat_map(|c| &c.scr).collect();
+    let whole = args.filter.is_none();
+    let gap = outcome.items.iter().any(|i| {
+        i.claimed
+            && (whole || selected.contains(&i.id))
+            && matches!(i.verdict, ItemVerdict::Inconc | ItemVerdict::Untested | ItemVerdict::NotRun)
+    });
+    if gap { Exit::INCONCLUSIVE } else { Exit::OK }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic elsewhere leaves at worst incomplete counts; a report of what is there beats none.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,502 @@
+//! The dispatcher: plans, runs units in order, watches for a dead peer and for Ctrl-C, and tells
+//! subscribers. It alone holds the state of a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+
+use crate::base::{CaseId, ItemId};
+use crate::case::Case;
+use crate::event::{CaseResult, Event, RunInfo, RunOutcome};
+use crate::message::Encoding;
+use crate::peer::Credentials;
+use crate::peer::fault::Fault;
+use crate::spec::filter::Filter;
+use crate::spec::{Ics, Profile, Role, Version};
+use crate::transport::client::Address;
+use crate::verdict::{Conformance, Verdict};
+
+use super::client_iut::{self, ClientTarget};
+use super::outcome::{self, Inputs};
+use super::plan::{Plan, Unit};
+use super::reference::{EmbeddedServer, reference_accounts};
+use super::server_iut::{self, Pace, ServerTarget, millis};
+use super::suite::Suite;
+use super::{Bus, CaseOutput};
+
+/// What is under test.
+#[derive(Debug)]
+pub enum Iut {
+    /// The reference, with an optional fault.
+    Embedded {
+        /// Roles to test.
+        roles: Vec<Role>,
+        /// Its fault.
+        fault: Option<Box<Fault>>,
+    },
+    /// A real server.
+    Server(Box<Profile>),
+}
+
+/// How to run.
+#[derive(Debug)]
+pub struct RunOptions {
+    /// Versions; those of the profile or both when empty.
+    pub versions: Vec<Version>,
+    /// Which cases.
+    pub filter: Option<(String, Filter)>,
+    /// Cases at one time.
+    pub jobs: usize,
+    /// Seed of everything that is chosen by chance.
+    pub seed: u64,
+    /// The vendor's statement, and the file it came from.
+    pub ics: Option<(String, Ics)>,
+}
+
+/// Consecutive cases without any readable answer after which the peer is taken for dead.
+const BREAKER: usize = 3;
+/// How long the lower tester waits for the embedded reference: it answers within milliseconds, and a
+/// mutant that is silent on purpose must not make a run long.
+const EMBEDDED_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Runs everything and tells `bus`. `stop` ends the run early; what is known is kept.
+///
+/// # Errors
+/// The embedded reference cannot be set up: no loopback, say.
+pub async fn run(
+    suite: &Suite,
+    iut: &Iut,
+    options: &RunOptions,
+    bus: &mut Bus,
+    stop: impl Future<Output = ()>,
+) -> std::io::Result<Arc<RunOutcome>> {
+    let epoch = Instant::now();
+    let (roles, mut versions) = scope(iut, options);
+    let filter = options.filter.as_ref().map(|(_, f)| f);
+    let plan = Plan::new(suite, &roles, &versions, filter);
+    bus.emit(&Event::RunStarted(Arc::new(info(suite, iut, options, &roles, &versions, plan.units.len()))));
+    let peers = Peers::start(suite, iut, options, epoch).await?;
+    let mut state = State::default();
+    let mut stop = std::pin::pin!(stop);
+    let first = tokio::select! {
+        biased;
+        () = &mut stop => { state.interrupted = true; Vec::new() }
+        found = peers.sanity(suite, &versions) => found,
+    };
+    for (version, problem) in first {
+        match problem {
+            Sanity::Unreachable(why) => state.unreachable = Some(why),
+            Sanity::VersionRefused(code) => {
+                versions.retain(|v| *v != version);
+                state.notices.push(format!(
+                    "the server refuses CSP {version} (code {code}): its cases are not run, its items are na"
+                ));
+            }
+            Sanity::Trouble(why) => state
+                .notices
+                .push(format!("the sanity exchange before the run failed in CSP {version}: {why}")),
+        }
+    }
+    for notice in &state.notices {
+        bus.emit(&Event::Notice(notice.clone()));
+    }
+    let healthy = state.notices.is_empty();
+    let runnable: Vec<Unit<'_>> = plan
+        .units
+        .iter()
+        .copied()
+        .filter(|u| versions.contains(&u.version))
+        .collect();
+    if state.unreachable.is_none() && !state.interrupted {
+        run_units(suite, &peers, &runnable, options.jobs, bus, &mut state, &mut stop).await;
+    }
+    if state.unreachable.is_none() && !state.interrupted && healthy && !state.tripped {
+        for (version, problem) in peers.sanity(suite, &versions).await {
+            let text = match problem {
+                Sanity::Unreachable(why) | Sanity::Trouble(why) => why,
+                Sanity::VersionRefused(code) => format!("the version is refused with code {code}"),
+            };
+            let notice = format!(
+                "the sanity exchange after the run failed in CSP {version}, that before it did not: {text}; verdicts of late cases may be due to that"
+            );
+            bus.emit(&Event::Notice(notice.clone()));
+            state.caveats.push(notice);
+        }
+    }
+    report_rest(&plan, &versions, &mut state, bus);
+    let outcome = Arc::new(conclude(suite, iut, options, &roles, &versions, &plan, state, epoch));
+    bus.emit(&Event::RunFinished(Arc::clone(&outcome)));
+    Ok(outcome)
+}
+
+#[derive(Debug, Default)]
+struct State {
+    results: Vec<CaseResult>,
+    declined: BTreeSet<ItemId>,
+    notices: Vec<String>,
+    caveats: Vec<String>,
+    unreachable: Option<String>,
+    interrupted: bool,
+    tripped: bool,
+    dead_in_a_row: usize,
+    done: usize,
+}
+
+fn scope(iut: &Iut, options: &RunOptions) -> (Vec<Role>, Vec<Version>) {
+    let (roles, own) = match iut {
+        Iut::Embedded { roles, .. } => (roles.clone(), Vec::new()),
+        Iut::Server(profile) => (vec![Role::Server], profile.csp.clone()),
+    };
+    let mut versions = options.versions.clone();
+    if versions.is_empty() {
+        versions = own;
+    }
+    if versions.is_empty() {
+        versions = Version::ALL.to_vec();
+    }
+    versions.sort_unstable();
+    versions.dedup();
+    (roles, versions)
+}
+
+fn info(
+    suite: &Suite,
+    iut: &Iut,
+    options: &RunOptions,
+    roles: &[Role],
+    versions: &[Version],
+    planned: usize,
+) -> RunInfo {
+    let (embedded, target, address) = match iut {
+        Iut::Embedded { fault, .. } => {
+            let name = match fault {
+                Some(fault) => format!("embedded reference with the fault `{}`", fault.name),
+                None => "embedded reference".to_owned(),
+            };
+            (true, name, String::new())
+        }
+        Iut::Server(profile) => (
+            false,
+            profile.name.clone(),
+            profile.url.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ),
+    };
+    RunInfo {
+        suite_version: env!("CARGO_PKG_VERSION").to_owned(),
+        tables_hash: suite.tables.digest.clone(),
+        cases_hash: suite.cases_digest.clone(),
+        started_at: jiff::Timestamp::now().to_string(),
+        embedded,
+        target,
+        address,
+        roles: roles.to_vec(),
+        versions: versions.to_vec(),
+        encoding: Encoding::Xml,
+        seed: options.seed,
+        filter: options.filter.as_ref().map(|(t, _)| t.clone()).unwrap_or_default(),
+        claims: options
+            .ics
+            .as_ref()
+            .map_or_else(|| "derived".to_owned(), |(file, _)| file.clone()),
+        planned,
+    }
+}
+
+/// What was set up for a run.
+struct Peers {
+    server: Option<ServerTarget>,
+    client: Option<ClientTarget>,
+    /// Kept alive as long as the run.
+    _embedded: Option<EmbeddedServer>,
+}
+
+/// What the exchange before or after a run showed.
+enum Sanity {
+    Unreachable(String),
+    VersionRefused(u16),
+    Trouble(String),
+}
+
+impl Peers {
+    async fn start(suite: &Suite, iut: &Iut, options: &RunOptions, epoch: Instant) -> std::io::Result<Self> {
+        let mut random = fastrand::Rng::with_seed(options.seed);
+        let run_id = format!("r{:06x}", random.u32(..0x0100_0000));
+        match iut {
+            Iut::Embedded { roles, fault } => {
+                let fault_of = |role: Role| fault.as_deref().filter(|f| f.role == role).cloned();
+                let accounts: BTreeMap<String, Credentials> = reference_accounts().into_iter().collect();
+                let mut peers = Peers {
+                    server: None,
+                    client: None,
+                    _embedded: None,
+                };
+                if roles.contains(&Role::Server) {
+                    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                    let checker = Arc::clone(&suite.checker);
+                    let embedded = EmbeddedServer::start(at, checker, fault_of(Role::Server), random.u64(..)).await?;
+                    peers.server = Some(ServerTarget {
+                        address: Address {
+                            host: embedded.address.ip().to_string(),
+                            port: embedded.address.port(),
+                            path: "/".to_owned(),
+                        },
+                        headers: Vec::new(),
+                        accounts: accounts.clone(),
+                        client_id: None,
+                        response: EMBEDDED_PATIENCE,
+                        pace: Pace::new(None),
+                        run_id: run_id.clone(),
+                        epoch,
+                    });
+                    peers._embedded = Some(embedded);
+                }
+                if roles.contains(&Role::Client) {
+                    if let Some(credentials) = accounts.get("A") {
+                        peers.client = Some(ClientTarget {
+                            credentials: credentials.clone(),
+                            fault: fault_of(Role::Client),
+                            response: EMBEDDED_PATIENCE,
+                            run_id,
+                            epoch,
+                            seed: random.u64(..),
+                        });
+                    }
+                }
+                Ok(peers)
+            }
+            Iut::Server(profile) => Ok(Peers {
+                server: profile.url.as_ref().map(|url| ServerTarget {
+                    address: Address {
+                        host: url.host.trim_matches(['[', ']']).to_owned(),
+                        port: url.port,
+                        path: url.path.clone(),
+                    },
+                    headers: profile.headers.iter().map(|(n, v)| (n.clone(), v.clone())).collect(),
+                    accounts: profile
+                        .accounts
+                        .iter()
+                        .map(|(name, account)| {
+                            let credentials = Credentials {
+                                user: account.user.clone(),
+                                password: account.password.reveal().to_owned(),
+                            };
+                            (name.as_str().to_owned(), credentials)
+                        })
+                        .collect(),
+                    client_id: profile.client_id.clone(),
+                    response: profile.timers.response,
+                    pace: Pace::new(Some(profile.limits.rate)),
+                    // A real server keeps what earlier runs left: this one needs a word of its own.
+                    run_id: format!("{run_id}{:x}", jiff::Timestamp::now().as_second() & 0x00ff_ffff),
+                    epoch,
+                }),
+                client: None,
+                _embedded: None,
+            }),
+        }
+    }
+
+    /// One login and logout per version, judged by nobody.
+    async fn sanity(&self, suite: &Suite, versions: &[Version]) -> Vec<(Version, Sanity)> {
+        let Some(target) = &self.server else { return Vec::new() };
+        let mut found = Vec::new();
+        for version in versions {
+            if let Some(problem) = server_iut::sanity(suite, target, *version).await {
+                let fatal = matches!(problem, server_iut::SanityProblem::Unreachable(_));
+                found.push((*version, match problem {
+                    server_iut::SanityProblem::Unreachable(why) => Sanity::Unreachable(why),
+                    server_iut::SanityProblem::VersionRefused(code) => Sanity::VersionRefused(code),
+                    server_iut::SanityProblem::Trouble(why) => Sanity::Trouble(why),
+                }));
+                if fatal {
+                    break;
+                }
+            }
+        }
+        found
+    }
+
+    async fn run(&self, suite: &Suite, unit: Unit<'_>) -> CaseOutput {
+        match (unit.case.object, &self.server, &self.client) {
+            (Role::Server, Some(target), _) => server_iut::run_case(suite, target, unit.case, unit.version).await,
+            (Role::Client, _, Some(target)) => client_iut::run_case(suite, target, unit.case, unit.version).await,
+            _ => CaseOutput {
+                result: not_run(unit.case, unit.version, "no peer of this role was set up"),
+                exchanges: Vec::new(),
+                declined: Vec::new(),
+                dead: false,
+            },
+        }
+    }
+
+    /// The accounts that a case needs and the profile does not have.
+    fn missing_accounts(&self, case: &Case) -> Vec<String> {
+        let Some(target) = self.server.as_ref().filter(|_| case.object == Role::Server) else {
+            return Vec::new();
+        };
+        if case.tags.iter().any(|t| t == "no-account") {
+            return Vec::new();
+        }
+        case.accounts()
+            .into_iter()
+            .filter(|a| !target.accounts.contains_key(a))
+            .collect()
+    }
+}
+
+async fn run_units<S: Future<Output = ()>>(
+    suite: &Suite,
+    peers: &Peers,
+    units: &[Unit<'_>],
+    jobs: usize,
+    bus: &mut Bus,
+    state: &mut State,
+    stop: &mut std::pin::Pin<&mut S>,
+) {
+    let possible = units.iter().copied().filter(|u| peers.missing_accounts(u.case).is_empty());
+    let mut outputs = futures_util::stream::iter(possible)
+        .map(|unit| async move { (unit, peers.run(suite, unit).await) })
+        .buffered(jobs.max(1));
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = &mut *stop => { state.interrupted = true; return; }
+            next = outputs.next() => next,
+        };
+        let Some((unit, output)) = next else { return };
+        bus.emit(&Event::CaseStarted {
+            case: output.result.id.clone(),
+            version: unit.version,
+            title: output.result.title.clone(),
+        });
+        for exchange in &output.exchanges {
+            bus.emit(&Event::Exchanged {
+                case: output.result.id.clone(),
+                version: unit.version,
+                exchange: Arc::clone(exchange),
+            });
+        }
+        state.declined.extend(output.declined);
+        state.dead_in_a_row = if output.dead && unit.case.object == Role::Server {
+            state.dead_in_a_row + 1
+        } else {
+            0
+        };
+        bus.emit(&Event::CaseFinished(Arc::new(output.result.clone())));
+        state.results.push(output.result);
+        state.done += 1;
+        if state.dead_in_a_row >= BREAKER {
+            state.tripped = true;
+            let notice =
+                format!("{BREAKER} cases in a row got no readable answer: the peer is taken for dead, the rest is not run");
+            bus.emit(&Event::Notice(notice.clone()));
+            state.caveats.push(notice);
+            return;
+        }
+    }
+}
+
+/// Every planned unit that has no result gets one that says why.
+fn report_rest(plan: &Plan<'_>, versions: &[Version], state: &mut State, bus: &mut Bus) {
+    let done: BTreeSet<(CaseId, Version)> = state.results.iter().map(|r| (r.id.clone(), r.version)).collect();
+    let general = if state.interrupted {
+        "interrupted"
+    } else if state.unreachable.is_some() {
+        "the peer cannot be reached"
+    } else if state.tripped {
+        "the peer is taken for dead"
+    } else {
+        "it needs accounts that the profile does not have"
+    };
+    for unit in &plan.units {
+        if done.contains(&(unit.case.id.clone(), unit.version)) {
+            continue;
+        }
+        let reason = if versions.contains(&unit.version) {
+            general
+        } else {
+            "the peer refuses this version"
+        };
+        let result = not_run(unit.case, unit.version, reason);
+        bus.emit(&Event::CaseFinished(Arc::new(result.clone())));
+        state.results.push(result);
+    }
+}
+
+fn not_run(case: &Case, version: Version, reason: &str) -> CaseResult {
+    CaseResult {
+        id: case.id.clone(),
+        title: case.title.clone(),
+        scr: case.scr.clone(),
+        role: case.object,
+        version,
+        encoding: Encoding::Xml,
+        verdict: Verdict::None,
+        reason: reason.to_owned(),
+        criteria: Vec::new(),
+        silence: Vec::new(),
+        duration_ms: 0,
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one place, one caller")]
+fn conclude(
+    suite: &Suite,
+    iut: &Iut,
+    options: &RunOptions,
+    roles: &[Role],
+    versions: &[Version],
+    plan: &Plan<'_>,
+    state: State,
+    epoch: Instant,
+) -> RunOutcome {
+    let not_run: BTreeSet<ItemId> = state
+        .results
+        .iter()
+        .filter(|r| r.verdict == Verdict::None && r.criteria.is_empty() && versions.contains(&r.version))
+        .flat_map(|r| r.scr.iter().cloned())
+        .collect();
+    let count = state
+        .results
+        .iter()
+        .filter(|r| r.verdict == Verdict::None && r.criteria.is_empty())
+        .count();
+    let inputs = Inputs {
+        items: &suite.tables.items,
+        roles,
+        versions,
+        results: &state.results,
+        not_run,
+        filtered: plan.filtered > 0 || state.unreachable.is_some() || state.interrupted || state.tripped,
+        ics: options.ics.as_ref().map(|(_, i)| i),
+        declined: &state.declined,
+        real: !matches!(iut, Iut::Embedded { .. }),
+    };
+    let (items, mut conformance, mut caveats) = outcome::items(&inputs);
+    caveats.extend(state.caveats);
+    // A refused version narrows the certificate; it does not disappear from it.
+    caveats.extend(state.notices);
+    if plan.filtered > 0 {
+        caveats.push(format!("a filter left out {} of the cases", plan.filtered));
+    }
+    if state.interrupted {
+        for verdict in conformance.values_mut() {
+            if *verdict == Conformance::Conformant {
+                *verdict = Conformance::NotDetermined;
+            }
+        }
+    }
+    RunOutcome {
+        items,
+        conformance,
+        interrupted: state.interrupted,
+        unreachable: state.unreachable,
+        not_run: count,
+        caveats,
+        duration_ms: millis(epoch.elapsed()),
+    }
+}
