@@ -41,10 +41,10 @@ fn parse(text: &str) -> Result<Address<'_>, String> {
             return wrong(&format!("{c:?} is not allowed in a part"));
         }
     }
-    if let Some(domain) = domain {
-        if !is_domain(domain) {
-            return wrong("the domain is not labels joined by dots");
-        }
+    if let Some(domain) = domain
+        && !is_domain(domain)
+    {
+        return wrong("the domain is not labels joined by dots");
     }
     Result::Ok(Address {
         scheme: head.is_some(),

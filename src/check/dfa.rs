@@ -276,23 +276,23 @@ struct Traced {
 /// A name that is missing in one place and too much in another was moved: one defect, shown where
 /// the order first breaks.
 fn merge_moves(traced: Vec<Traced>) -> Vec<Defect> {
-    let mut used = vec![false; traced.len()];
-    let mut out = Vec::new();
-    for (i, item) in traced.iter().enumerate() {
-        if used[i] {
-            continue;
-        }
-        if let Some(name) = item.added.or(item.taken) {
-            let other = traced.iter().enumerate().skip(i + 1).find(|(j, t)| {
-                !used[*j]
-                    && ((item.added.is_some() && t.taken == Some(name))
-                        || (item.taken.is_some() && t.added == Some(name)))
-            });
-            if let Some((j, _)) = other {
-                used[j] = true;
+    // Per name how many earlier defects added (positive) or took it (negative) and found no partner.
+    let mut open: BTreeMap<usize, i64> = BTreeMap::new();
+    let mut out = Vec::with_capacity(traced.len());
+    for item in traced {
+        let (name, sign) = match (item.added, item.taken) {
+            (Some(name), _) => (Some(name), 1),
+            (None, taken) => (taken, -1),
+        };
+        if let Some(name) = name {
+            let balance = open.entry(name).or_default();
+            let pairs = *balance * sign < 0;
+            *balance += sign;
+            if pairs {
+                continue;
             }
         }
-        out.push(item.defect.clone());
+        out.push(item.defect);
     }
     out
 }

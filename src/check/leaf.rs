@@ -140,7 +140,7 @@ fn base64(text: &str) -> LeafVerdict {
     if stray.is_some() || compact[data..].iter().any(|b| *b != b'=') {
         return Breach(format!("{} is not Base64", quoted(text)));
     }
-    if compact.len() % 4 != 0 || padding > 2 {
+    if !compact.len().is_multiple_of(4) || padding > 2 {
         // Placeholders of the printed examples have the letters but not the length.
         return Warn(format!(
             "{} has the letters of Base64, but {} of them, which is not a multiple of four",

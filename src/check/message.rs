@@ -222,10 +222,10 @@ fn versions(tree: &Tree) -> Vec<Version> {
         let element = tree.get(id);
         let counts = element.parent.is_none()
             || matches!(element.name.as_str(), "TransactionContent" | "PresenceSubList");
-        if let (true, Some((version, _))) = (counts, Version::of_namespace(&element.namespace)) {
-            if !found.contains(&version) {
-                found.push(version);
-            }
+        if let (true, Some((version, _))) = (counts, Version::of_namespace(&element.namespace))
+            && !found.contains(&version)
+        {
+            found.push(version);
         }
     }
     found

@@ -225,3 +225,22 @@ fn compiling_all_models_is_quick() {
     println!("{automata} automata, {states} states, {:?}", begun.elapsed());
     assert!(automata > 300);
 }
+
+#[test]
+fn a_long_run_of_defects_is_judged_quickly() {
+    let mut tree = status_tree();
+    let result = find(&tree, "Result");
+    let namespace = tree.get(result).namespace.clone();
+    for _ in 0..30_000 {
+        tree.push(result, "Code", namespace.clone());
+        tree.push(result, "Description", namespace.clone());
+    }
+    let begun = std::time::Instant::now();
+    let checked = judge(tree);
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(checked.left_out[&Rule::ContentModel] > 10_000);
+}

@@ -1,5 +1,7 @@
 //! The line of a finding with a caret below it: escaped, masked, and never wider than a terminal.
 
+use std::collections::BTreeMap;
+
 use crate::base::escape;
 use crate::base::mask::Masker;
 use crate::message::Position;
@@ -8,8 +10,7 @@ use crate::message::Position;
 const WIDTH: usize = 100;
 /// Characters that are kept in front of the column when a line is cut.
 const BEFORE: usize = 40;
-/// Characters of a long line around the column that are looked at. Masking needs to see the start tag
-/// that a secret stands behind; a value longer than this is hidden whole.
+/// Octets of a long line before and after the column that are looked at.
 const WINDOW: usize = 4096;
 
 /// An excerpt: the line as shown, and the number of characters in front of the caret.
@@ -19,10 +20,82 @@ pub(super) struct Excerpt {
     pub caret: usize,
 }
 
+/// A text, prepared for many excerpts.
+#[derive(Debug)]
+pub(super) struct Lines<'t> {
+    text: &'t str,
+    /// Offsets of the beginnings of lines, as positions count them.
+    starts: Vec<usize>,
+    /// Offsets of start tags whose content the masker hides, ascending.
+    secrets: Vec<usize>,
+}
+
+impl<'t> Lines<'t> {
+    pub fn of(text: &'t str, masker: &Masker) -> Self {
+        let starts = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
+        // The masker knows what is secret; each name is asked for once.
+        let mut known: BTreeMap<&str, bool> = BTreeMap::new();
+        let secrets = text
+            .match_indices('<')
+            .filter(|(at, _)| {
+                let rest = &text[at + 1..];
+                let end = rest
+                    .char_indices()
+                    .take(MAX_NAME)
+                    .find(|(_, c)| c.is_ascii_whitespace() || matches!(c, '>' | '/' | '<'))
+                    .map_or(0, |(end, _)| end);
+                let name = &rest[..end];
+                *known.entry(name).or_insert_with(|| {
+                    let content = format!("<{name}>content");
+                    masker.text(&content) != content
+                })
+            })
+            .map(|(at, _)| at)
+            .collect();
+        Self {
+            text,
+            starts,
+            secrets,
+        }
+    }
+
+    /// A line and where it begins.
+    fn line(&self, index: usize) -> Option<(&'t str, usize)> {
+        let start = *self.starts.get(index)?;
+        let end = self
+            .starts
+            .get(index + 1)
+            .map_or(self.text.len(), |next| next - 1);
+        Some((self.text[start..end].trim_end_matches('\r'), start))
+    }
+
+    /// Whether an offset stands within a secret: the text from the last secret start tag on is masked
+    /// with a marker behind it, and the marker vanishes.
+    fn in_secret(&self, offset: usize, masker: &Masker) -> bool {
+        const MARKER: &str = "\u{1}open?";
+        let before = self.secrets.partition_point(|at| *at < offset);
+        let Some(tag) = before.checked_sub(1).map(|i| self.secrets[i]) else {
+            return false;
+        };
+        let since = &self.text[tag..offset];
+        if !since.contains('>') {
+            // Within the start tag itself, whose name the masker would not know in halves.
+            return true;
+        }
+        let text = format!("{since}{MARKER}");
+        !masker.text(&text).ends_with(MARKER)
+    }
+}
+
+/// Longest tag name that is looked at, in characters: no secret element has one as long.
+const MAX_NAME: usize = 60;
+
 /// The excerpt at a position of a text; `None` when there is no such line, or nothing on it.
-pub(super) fn excerpt(lines: &[&str], position: Position, masker: &Masker) -> Option<Excerpt> {
+pub(super) fn excerpt(lines: &Lines<'_>, position: Position, masker: &Masker) -> Option<Excerpt> {
     let index = (position.line as usize).checked_sub(1)?;
-    let line = lines.get(index)?.trim_end_matches('\r');
+    let (line, start) = lines.line(index)?;
     if line.trim().is_empty() {
         return None;
     }
@@ -31,7 +104,8 @@ pub(super) fn excerpt(lines: &[&str], position: Position, masker: &Masker) -> Op
 
     let from = floor(line, octet.saturating_sub(WINDOW));
     let to = floor(line, octet.saturating_add(WINDOW).min(line.len()));
-    let (before, after) = mask_around(line, from, octet, to, masker, lines, index);
+    let open = lines.in_secret(start + from, masker);
+    let (before, after) = mask_around(&line[from..octet], &line[octet..to], open, masker);
 
     let before = escaped(&before);
     let after = escaped(&after);
@@ -56,24 +130,13 @@ pub(super) fn excerpt(lines: &[&str], position: Position, masker: &Masker) -> Op
     })
 }
 
-/// The two halves of the line around the caret without secrets. Each half alone would hide where a
-/// secret begins, so the whole is masked and then cut again.
-fn mask_around(
-    line: &str,
-    from: usize,
-    octet: usize,
-    to: usize,
-    masker: &Masker,
-    lines: &[&str],
-    index: usize,
-) -> (String, String) {
-    let open = open_secret(lines, index, &line[..from], masker);
-    let (prefix, hidden) = match &open {
-        Some(tag) => (tag.as_str(), tag.chars().count()),
-        None => ("", 0),
-    };
-    let whole = masker.text(&format!("{prefix}{}", &line[from..to]));
-    let first = masker.text(&format!("{prefix}{}", &line[from..octet]));
+/// The two halves of the line around the caret without secrets; `open` when a secret has begun before
+/// them. Each half alone would hide where a secret begins, so the whole is masked and then cut again.
+fn mask_around(before: &str, after: &str, open: bool, masker: &Masker) -> (String, String) {
+    let prefix = if open { "<Password>" } else { "" };
+    let whole = masker.text(&format!("{prefix}{before}{after}"));
+    let first = masker.text(&format!("{prefix}{before}"));
+    let hidden = prefix.chars().count();
     let whole: String = whole.chars().skip(hidden).collect();
     let first: String = first.chars().skip(hidden).collect();
     match whole.strip_prefix(&first) {
@@ -89,23 +152,6 @@ fn mask_around(
             (whole[..same].to_owned(), whole[same..].to_owned())
         }
     }
-}
-
-/// A start tag of a secret element that is still open where an excerpt begins: the text in front of
-/// it is masked with a marker behind; when the marker vanishes, it stood in a secret.
-fn open_secret(lines: &[&str], index: usize, in_line: &str, masker: &Masker) -> Option<String> {
-    const MARKER: &str = "\u{1}open?";
-    // Passwords and digests do not span many lines; looking back further would be quadratic.
-    let mut back = String::new();
-    for line in &lines[index.saturating_sub(20)..index] {
-        let from = floor(line, line.len().saturating_sub(WINDOW));
-        back.push_str(&line[from..]);
-        back.push('\n');
-    }
-    let from = floor(in_line, in_line.len().saturating_sub(WINDOW));
-    back.push_str(&in_line[from..]);
-    back.push_str(MARKER);
-    (!masker.text(&back).ends_with(MARKER)).then(|| "<Password>".to_owned())
 }
 
 fn escaped(text: &str) -> String {
@@ -126,8 +172,8 @@ mod tests {
     use super::*;
 
     fn at(text: &str, line: u32, column: u32) -> Excerpt {
-        let lines: Vec<&str> = text.split('\n').collect();
-        excerpt(&lines, Position { line, column }, &Masker::default()).unwrap()
+        let masker = Masker::default();
+        excerpt(&Lines::of(text, &masker), Position { line, column }, &masker).unwrap()
     }
 
     #[test]
@@ -160,20 +206,26 @@ mod tests {
         assert!(!several.line.contains("unter"), "{several:?}");
         let wide = format!("<Password>{}</Password>", "hunter2".repeat(3000));
         assert!(!at(&wide, 1, 10_000).line.contains("unter"));
+        let tall = format!("<Password>{}</Password>", "hunter2\n".repeat(3000));
+        assert!(!at(&tall, 2000, 3).line.contains("unter"));
+        assert!(!at("<Password\n a='1'\n>hunter2", 3, 4).line.contains("unter"));
     }
 
     #[test]
     fn places_that_do_not_exist_are_clamped() {
         assert_eq!(at("ab", 1, 99).caret, 2);
-        assert!(excerpt(&["a"], Position { line: 9, column: 1 }, &Masker::default()).is_none());
-        assert!(excerpt(&["a"], Position::default(), &Masker::default()).is_none());
+        let masker = Masker::default();
+        let lines = Lines::of("a\n\n", &masker);
+        assert!(excerpt(&lines, Position { line: 9, column: 1 }, &masker).is_none());
+        assert!(excerpt(&lines, Position { line: 2, column: 1 }, &masker).is_none());
+        assert!(excerpt(&lines, Position::default(), &masker).is_none());
     }
 
     proptest::proptest! {
         #[test]
         fn any_place_of_any_text(text in "(<Password>|</Password>|<|>|ä|b|\t|\n){0,30}", line in 0u32..6, column in 0u32..20) {
-            let lines: Vec<&str> = text.split('\n').collect();
-            if let Some(found) = excerpt(&lines, Position { line, column }, &Masker::default()) {
+            let masker = Masker::default();
+            if let Some(found) = excerpt(&Lines::of(&text, &masker), Position { line, column }, &masker) {
                 assert!(found.caret <= found.line.chars().count());
             }
         }

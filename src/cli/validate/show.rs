@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::super::Common;
-use super::excerpt::excerpt;
+use super::excerpt::{Lines, excerpt};
 use super::{Outcome, Tally};
 use crate::base::escape;
 use crate::base::mask::Masker;
@@ -46,8 +46,7 @@ pub(super) fn human(out: &mut impl Write, outcome: &Outcome, common: &Common) ->
     let paint = Paint(common.colored());
     let masker = Masker::default();
     let path = escape::plain(&outcome.path).into_owned();
-    // Line ends as positions count them.
-    let lines: Vec<&str> = outcome.text.split('\n').collect();
+    let lines = Lines::of(&outcome.text, &masker);
     for finding in &outcome.findings {
         let shown = match finding.strength {
             Strength::Must => true,

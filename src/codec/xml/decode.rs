@@ -118,14 +118,14 @@ pub(super) fn decode(octets: &[u8], content_type: Option<&str>) -> Decoded {
         ("the Content-Type", outer_set),
         ("the XML declaration", declared_set),
     ] {
-        if let Some(set) = set {
-            if !used.fits(set) {
-                problems.push(charset(
-                    start,
-                    false,
-                    format!("{what} says {}, but the text is {}", set.name(), used.name()),
-                ));
-            }
+        if let Some(set) = set
+            && !used.fits(set)
+        {
+            problems.push(charset(
+                start,
+                false,
+                format!("{what} says {}, but the text is {}", set.name(), used.name()),
+            ));
         }
     }
     if used.is_wide() && mark == 0 && !matches!(outer_set, Some(Charset::Utf16Le | Charset::Utf16Be)) {

@@ -1,5 +1,5 @@
-//! XML text. Reading goes in four steps: [`decode`] makes text of octets, [`guard`] enforces the limits
-//! in one streaming pass, roxmltree judges well-formedness, [`mod@read`] builds the tree. When the strict
+//! XML text. Reading goes in four steps: `decode` makes text of octets, `guard` enforces the limits
+//! in one streaming pass, roxmltree judges well-formedness, `read` builds the tree. When the strict
 //! reading fails, one tolerant try follows, and each of its repairs is reported.
 //!
 //! Nothing here fetches or expands anything: external identifiers are only noted, and a document that

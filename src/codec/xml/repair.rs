@@ -54,25 +54,23 @@ pub(super) fn repair(text: &str, survey: &Survey, without_doctype: bool) -> Opti
         done.push((start + first, format!("{} unescaped `&` escaped", bare.len())));
     }
 
-    if without_doctype {
-        if let Some((_, range)) = &survey.doctype {
-            // Ampersands in the declaration itself would have moved its end.
-            let shift = |at: usize| {
-                let in_body = at.saturating_sub(start).min(body.len());
-                in_body + bare.iter().filter(|b| **b < in_body).count() * 4
-            };
-            let (a, b) = (shift(range.start), shift(range.end));
-            if a < b && b <= out.len() {
-                let blank: String = out[a..b]
-                    .chars()
-                    .flat_map(|c| {
-                        let keep = if c == '\n' { '\n' } else { ' ' };
-                        std::iter::repeat_n(keep, c.len_utf8())
-                    })
-                    .collect();
-                out.replace_range(a..b, &blank);
-                done.push((range.start, "document type declaration skipped".to_owned()));
-            }
+    if without_doctype && let Some((_, range)) = &survey.doctype {
+        // Ampersands in the declaration itself would have moved its end.
+        let shift = |at: usize| {
+            let in_body = at.saturating_sub(start).min(body.len());
+            in_body + bare.iter().filter(|b| **b < in_body).count() * 4
+        };
+        let (a, b) = (shift(range.start), shift(range.end));
+        if a < b && b <= out.len() {
+            let blank: String = out[a..b]
+                .chars()
+                .flat_map(|c| {
+                    let keep = if c == '\n' { '\n' } else { ' ' };
+                    std::iter::repeat_n(keep, c.len_utf8())
+                })
+                .collect();
+            out.replace_range(a..b, &blank);
+            done.push((range.start, "document type declaration skipped".to_owned()));
         }
     }
     if done.is_empty() {
