@@ -16,8 +16,8 @@ use crate::spec::syntax::LeafType;
 use crate::spec::{Command, Group, Role, Version};
 use crate::verdict::Strength;
 
-use super::step::{Condition, Expected, Fence, Incoming, Step, Test};
 use super::Case;
+use super::step::{Condition, Expected, Fence, Incoming, Step, Test};
 
 /// A correct message of a peer, from which cases are generated.
 #[derive(Debug, Clone)]
@@ -60,7 +60,9 @@ pub fn generate(checker: &Checker, samples: &[Sample]) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for sample in samples {
         for variant in variants(checker, sample) {
-            let Some(case) = case_of(sample, &variant) else { continue };
+            let Some(case) = case_of(sample, &variant) else {
+                continue;
+            };
             // The same change in the other version is the same case.
             match cases.iter_mut().find(|c| c.id == case.id) {
                 Some(known) => known.versions.extend(case.versions),
@@ -80,14 +82,21 @@ fn variants(checker: &Checker, sample: &Sample) -> Vec<Variant> {
         }
         let invalid = is_invalid(checker, sample, &edit);
         if invalid == (kind != Kind::Edge) {
-            out.push(Variant { key, words, edit, kind });
+            out.push(Variant {
+                key,
+                words,
+                edit,
+                kind,
+            });
         }
     };
     for id in tree.walk(tree.root()) {
         let element = tree.get(id);
         let group = group_of(tree, id);
         let name = &element.name;
-        let Some(row) = checker.syntax().element(sample.version, group, name) else { continue };
+        let Some(row) = checker.syntax().element(sample.version, group, name) else {
+            continue;
+        };
         match &row.model {
             Model::Children(particle) => {
                 for child in particle.mandatory() {
@@ -129,9 +138,15 @@ fn leaf_variants(
 ) {
     let tree = &sample.tree;
     let name = tree.get(id).name.clone();
-    let Some(parent) = tree.get(id).parent.map(|p| tree.get(p).name.clone()) else { return };
-    let Some((kind, _)) = checker.syntax().leaf_below(sample.version, group, &parent, &name) else { return };
-    let Some(path) = path(&[&parent, &name]) else { return };
+    let Some(parent) = tree.get(id).parent.map(|p| tree.get(p).name.clone()) else {
+        return;
+    };
+    let Some((kind, _)) = checker.syntax().leaf_below(sample.version, group, &parent, &name) else {
+        return;
+    };
+    let Some(path) = path(&[&parent, &name]) else {
+        return;
+    };
     let mut set = |label: &str, words: String, kind: Kind, value: String| {
         push(
             format!("set.{parent}.{name}.{label}"),
@@ -142,21 +157,61 @@ fn leaf_variants(
     };
     match kind {
         LeafType::Enum { values, .. } => {
-            set("unknown", format!("{name} with a value outside its enumeration"), Kind::Type, "NoSuchValue".into());
+            set(
+                "unknown",
+                format!("{name} with a value outside its enumeration"),
+                Kind::Type,
+                "NoSuchValue".into(),
+            );
             if let Some(first) = values.iter().find(|v| v.to_ascii_lowercase() != **v) {
                 let lower = first.to_ascii_lowercase();
-                set("case", format!("{name} with {lower} in place of {first}"), Kind::Type, lower);
+                set(
+                    "case",
+                    format!("{name} with {lower} in place of {first}"),
+                    Kind::Type,
+                    lower,
+                );
             }
         }
         LeafType::Bool => {
-            set("word", format!("{name} with `true` in place of T"), Kind::Type, "true".into());
+            set(
+                "word",
+                format!("{name} with `true` in place of T"),
+                Kind::Type,
+                "true".into(),
+            );
         }
         LeafType::Uint { min, max } => {
-            set("text", format!("{name} with text in place of a number"), Kind::Type, "abc".into());
-            set("negative", format!("{name} with a negative number"), Kind::Type, "-1".into());
-            set("over", format!("{name} with {}, one over its largest value", max + 1), Kind::Type, (max + 1).to_string());
-            set("max", format!("{name} with its largest value {max}"), Kind::Edge, max.to_string());
-            set("min", format!("{name} with its smallest value {min}"), Kind::Edge, min.to_string());
+            set(
+                "text",
+                format!("{name} with text in place of a number"),
+                Kind::Type,
+                "abc".into(),
+            );
+            set(
+                "negative",
+                format!("{name} with a negative number"),
+                Kind::Type,
+                "-1".into(),
+            );
+            set(
+                "over",
+                format!("{name} with {}, one over its largest value", max + 1),
+                Kind::Type,
+                (max + 1).to_string(),
+            );
+            set(
+                "max",
+                format!("{name} with its largest value {max}"),
+                Kind::Edge,
+                max.to_string(),
+            );
+            set(
+                "min",
+                format!("{name} with its smallest value {min}"),
+                Kind::Edge,
+                min.to_string(),
+            );
         }
         _ => {}
     }
@@ -164,7 +219,10 @@ fn leaf_variants(
 
 fn envelope_variants(sample: &Sample, push: &mut dyn FnMut(String, String, Kind, Edit)) {
     let known = |text: &str| path(&[text]);
-    for (name, what) in [("WV-CSP-Message", "message"), ("TransactionContent", "transaction")] {
+    for (name, what) in [
+        ("WV-CSP-Message", "message"),
+        ("TransactionContent", "transaction"),
+    ] {
         if let Some(path) = known(name) {
             push(
                 format!("namespace.{name}"),
@@ -218,14 +276,19 @@ fn envelope_variants(sample: &Sample, push: &mut dyn FnMut(String, String, Kind,
 }
 
 fn octet_variants(sample: &Sample, push: &mut dyn FnMut(String, String, Kind, Edit)) {
-    let mut octets = |key: &str, words: &str, edit: Edit| push(format!("octets.{key}"), words.into(), Kind::Octets, edit);
+    let mut octets =
+        |key: &str, words: &str, edit: Edit| push(format!("octets.{key}"), words.into(), Kind::Octets, edit);
     octets(
         "end-tag",
         "an end tag is missing",
         Edit::Replace("</TransactionContent>".into(), String::new()),
     );
     octets("truncated", "the message breaks off", Edit::Truncate(200));
-    octets("text", "text in place of XML", Edit::Bytes("this is not XML".into()));
+    octets(
+        "text",
+        "text in place of XML",
+        Edit::Bytes("this is not XML".into()),
+    );
     octets(
         "ampersand",
         "an unescaped ampersand",
@@ -252,10 +315,17 @@ fn is_invalid(checker: &Checker, sample: &Sample, edit: &Edit) -> bool {
         tree: Some(sample.tree.clone()),
         sending: Sending::Normal,
     };
-    let Ok(encoded) = draft.encode(std::slice::from_ref(edit), &|_| None) else { return false };
+    let Ok(encoded) = draft.encode(std::slice::from_ref(edit), &|_| None) else {
+        return false;
+    };
     let reading = xml::read(&encoded.body, None);
-    let broken = reading.problems.iter().any(|p| p.kind != xml::ProblemKind::Charset);
-    let Some(message) = reading.message else { return true };
+    let broken = reading
+        .problems
+        .iter()
+        .any(|p| p.kind != xml::ProblemKind::Charset);
+    let Some(message) = reading.message else {
+        return true;
+    };
     broken
         || checker
             .check(&message)
@@ -268,7 +338,9 @@ fn case_of(sample: &Sample, variant: &Variant) -> Option<Case> {
     let id = format!(
         "IMPS-1.2-con-gen-{}.{}",
         sample.primitive,
-        variant.key.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', ".")
+        variant
+            .key
+            .replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', ".")
     );
     let under_test = sample.from.peer();
     let (scr, procedure, preconditions) = match under_test {
@@ -290,7 +362,12 @@ fn case_of(sample: &Sample, variant: &Variant) -> Option<Case> {
         versions: vec![sample.version],
         tags: vec![
             "generated".into(),
-            if variant.kind == Kind::Edge { "positive" } else { "negative" }.into(),
+            if variant.kind == Kind::Edge {
+                "positive"
+            } else {
+                "negative"
+            }
+            .into(),
         ],
         preconditions,
         procedure,
@@ -320,7 +397,10 @@ fn server_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
             expect(
                 Expected::Primitives(vec!["Login-Response".into()]),
                 vec![
-                    Condition::In(Path::parse("Login-Response/Result/Code").ok()?, vec!["200".into()]),
+                    Condition::In(
+                        Path::parse("Login-Response/Result/Code").ok()?,
+                        vec!["200".into()],
+                    ),
                     Condition::Present(Path::parse("Login-Response/SessionID").ok()?),
                 ],
             ),
@@ -390,9 +470,17 @@ fn client_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
         _ => return None,
     };
     let again = |charged: Option<ItemId>| {
-        vec![Step::Stimulate(Command::Login), on("Login-Request", charged), reply(Vec::new())]
+        vec![
+            Step::Stimulate(Command::Login),
+            on("Login-Request", charged),
+            reply(Vec::new()),
+        ]
     };
-    let preconditions = if command == Command::Login { Vec::new() } else { again(None) };
+    let preconditions = if command == Command::Login {
+        Vec::new()
+    } else {
+        again(None)
+    };
     let mut procedure = vec![
         Step::Stimulate(command),
         on(request, None),
@@ -414,7 +502,10 @@ fn expect(expected: Expected, conditions: Vec<Condition>) -> Step {
         item: None,
         tests: conditions
             .into_iter()
-            .map(|condition| Test { item: None, condition })
+            .map(|condition| Test {
+                item: None,
+                condition,
+            })
             .collect(),
         decline: Vec::new(),
     }

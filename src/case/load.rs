@@ -72,7 +72,10 @@ pub fn load(files: &FileSet, items: &Items) -> Result<Cases, FileError> {
         let doc = yaml::parse::<FragmentFile>(file, text)?;
         expect_format(&doc, &doc.value.format, "imps-scr/fragments/1")?;
         for (i, fragment) in doc.value.fragments.iter().enumerate() {
-            if fragments.insert(fragment.name.clone(), fragment.steps.clone()).is_some() {
+            if fragments
+                .insert(fragment.name.clone(), fragment.steps.clone())
+                .is_some()
+            {
                 return Err(doc.error(
                     &format!("fragments[{i}]"),
                     format!("the fragment `{}` stands twice", fragment.name),
@@ -91,7 +94,8 @@ pub fn load(files: &FileSet, items: &Items) -> Result<Cases, FileError> {
                 let mut out = Vec::new();
                 for (j, step) in raw.iter().enumerate() {
                     let path = format!("{at}.{part}[{j}]");
-                    expand(std::slice::from_ref(step), &fragments, 0, &mut out).map_err(|e| doc.error(&path, e))?;
+                    expand(std::slice::from_ref(step), &fragments, 0, &mut out)
+                        .map_err(|e| doc.error(&path, e))?;
                 }
                 Ok(out)
             };
@@ -111,9 +115,8 @@ pub fn load(files: &FileSet, items: &Items) -> Result<Cases, FileError> {
                 file: file.to_owned(),
                 line: doc.line(&at),
             };
-            check(&case, items).map_err(|(field, problem, fix)| {
-                doc.error(&format!("{at}.{field}"), problem).fix(fix)
-            })?;
+            check(&case, items)
+                .map_err(|(field, problem, fix)| doc.error(&format!("{at}.{field}"), problem).fix(fix))?;
             cases.extend(vec![case])?;
         }
     }
@@ -147,7 +150,10 @@ pub fn check(case: &Case, items: &Items) -> Result<(), (&'static str, String, St
         if item.role != case.object {
             return Err((
                 "scr",
-                format!("{id} is an item of the {}, the case is about the {}", item.role, case.object),
+                format!(
+                    "{id} is an item of the {}, the case is about the {}",
+                    item.role, case.object
+                ),
                 String::new(),
             ));
         }

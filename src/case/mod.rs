@@ -8,8 +8,8 @@ mod step;
 use crate::base::{CaseId, ItemId};
 use crate::spec::{Role, Version};
 
-pub use load::{Cases, load};
 pub use load::check;
+pub use load::{Cases, load};
 pub use step::{Condition, Expected, Fence, Incoming, Step, Test, account_of};
 
 /// One test case, as the rows of an OMA test specification have it.
@@ -57,7 +57,12 @@ impl Case {
     /// The accounts (`A`, `B`) that its steps log in with.
     pub fn accounts(&self) -> Vec<String> {
         let mut out = Vec::new();
-        for step in self.preconditions.iter().chain(&self.procedure).chain(&self.after) {
+        for step in self
+            .preconditions
+            .iter()
+            .chain(&self.procedure)
+            .chain(&self.after)
+        {
             step.accounts(&mut out);
         }
         out.sort();

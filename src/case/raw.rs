@@ -4,9 +4,9 @@
 use serde::Deserialize;
 
 use crate::base::ItemId;
+use crate::codec::deviation::Edit;
 use crate::message::Path;
 use crate::spec::Command;
-use crate::codec::deviation::Edit;
 use crate::spec::{Role, Version};
 
 use super::step::{Condition, Expected, Fence, Incoming, Step, Test};
@@ -116,7 +116,10 @@ const MAX_REPEAT: u32 = 100;
 
 impl RawStep {
     /// The step, with fragments left to the caller.
-    pub fn to_step(&self, expand: &mut dyn FnMut(&[RawStep]) -> Result<Vec<Step>, String>) -> Result<Step, String> {
+    pub fn to_step(
+        &self,
+        expand: &mut dyn FnMut(&[RawStep]) -> Result<Vec<Step>, String>,
+    ) -> Result<Step, String> {
         let kinds = [
             self.send.is_some(),
             self.expect.is_some(),
@@ -145,12 +148,18 @@ impl RawStep {
             .collect::<Result<Vec<_>, _>>()?;
         let list = |text: &str| -> Vec<String> { text.split('|').map(|s| s.trim().to_owned()).collect() };
         Ok(match self {
-            RawStep { send: Some(first), .. } => Step::Send {
-                primitives: std::iter::once(first.clone()).chain(self.with.clone().unwrap_or_default()).collect(),
+            RawStep {
+                send: Some(first), ..
+            } => Step::Send {
+                primitives: std::iter::once(first.clone())
+                    .chain(self.with.clone().unwrap_or_default())
+                    .collect(),
                 lane,
                 edits,
             },
-            RawStep { expect: Some(what), .. } => Step::Expect {
+            RawStep {
+                expect: Some(what), ..
+            } => Step::Expect {
                 expected: match what.as_str() {
                     "refusal" => Expected::Refusal,
                     "answer" => Expected::Answer,
@@ -175,7 +184,9 @@ impl RawStep {
                 item: self.item.clone(),
                 tests,
             },
-            RawStep { reply: Some(what), .. } => Step::Reply {
+            RawStep {
+                reply: Some(what), ..
+            } => Step::Reply {
                 edits,
                 requests: self.requests.clone().unwrap_or_default(),
                 status: match what.as_str() {
@@ -194,27 +205,34 @@ impl RawStep {
                 path: self.from.clone().ok_or("`keep` needs `from`")?,
                 lane,
             },
-            RawStep { fence: Some(what), .. } => Step::Fence(Fence {
+            RawStep {
+                fence: Some(what), ..
+            } => Step::Fence(Fence {
                 lane,
                 item: self.item.clone(),
                 silent: self.silent.clone().unwrap_or_default(),
                 command: match what.as_str() {
                     "keep-alive" => None,
-                    other => Some(
-                        serde_yaml::from_str(other)
-                            .map_err(|_| format!("`fence` is `keep-alive` or a command of `stimulate`, not `{other}`"))?,
-                    ),
+                    other => Some(serde_yaml::from_str(other).map_err(|_| {
+                        format!("`fence` is `keep-alive` or a command of `stimulate`, not `{other}`")
+                    })?),
                 },
             }),
             RawStep { wait: Some(ms), .. } => {
                 if *ms > MAX_WAIT_MS {
-                    return Err(format!("a wait of {ms} ms is longer than the limit of {MAX_WAIT_MS} ms"));
+                    return Err(format!(
+                        "a wait of {ms} ms is longer than the limit of {MAX_WAIT_MS} ms"
+                    ));
                 }
                 Step::Wait(*ms)
             }
-            RawStep { repeat: Some(times), .. } => {
+            RawStep {
+                repeat: Some(times), ..
+            } => {
                 if *times > MAX_REPEAT {
-                    return Err(format!("{times} repetitions are more than the limit of {MAX_REPEAT}"));
+                    return Err(format!(
+                        "{times} repetitions are more than the limit of {MAX_REPEAT}"
+                    ));
                 }
                 Step::Repeat {
                     times: *times,
@@ -231,7 +249,11 @@ impl RawStep {
         let (reply, fence) = (self.reply.is_some(), self.fence.is_some());
         let fields = [
             ("with", self.with.is_some(), send),
-            ("as", self.lane.is_some(), send || expect || fence || self.keep.is_some()),
+            (
+                "as",
+                self.lane.is_some(),
+                send || expect || fence || self.keep.is_some(),
+            ),
             ("edit", self.edit.is_some(), send || reply),
             ("item", self.item.is_some(), expect || on || fence),
             ("where", self.tests.is_some(), expect || on),
@@ -252,11 +274,16 @@ impl RawStep {
 
 impl RawTest {
     fn to_test(&self) -> Result<Test, String> {
-        let path = || self.path.clone().ok_or_else(|| "this condition needs `path`".to_owned());
+        let path = || {
+            self.path
+                .clone()
+                .ok_or_else(|| "this condition needs `path`".to_owned())
+        };
         let condition = match self {
             RawTest { values: Some(v), .. } => Condition::In(path()?, v.clone()),
             RawTest {
-                in_or_absent: Some(v), ..
+                in_or_absent: Some(v),
+                ..
             } => Condition::InOrAbsent(path()?, v.clone()),
             RawTest { not_in: Some(v), .. } => Condition::NotIn(path()?, v.clone()),
             RawTest { count: Some(n), .. } => Condition::Count(path()?, *n),
@@ -264,7 +291,8 @@ impl RawTest {
             RawTest { absent: Some(p), .. } => Condition::Absent(p.clone()),
             RawTest { same_as: Some(k), .. } => Condition::SameAs(path()?, kept(k)?),
             RawTest {
-                differs_from: Some(k), ..
+                differs_from: Some(k),
+                ..
             } => Condition::DiffersFrom(path()?, kept(k)?),
             RawTest { class: Some(c), .. } => Condition::Class(path()?, *c),
             RawTest { digest: Some(p), .. } => Condition::Digest(p.clone()),

@@ -1,9 +1,9 @@
 //! The steps of a case. The language is closed: what cannot be said with these is not said in a case.
 
 use crate::base::ItemId;
+use crate::codec::deviation::Edit;
 use crate::message::Path;
 use crate::spec::Command;
-use crate::codec::deviation::Edit;
 
 /// One step, with the line it was written on.
 #[derive(Debug, Clone, PartialEq)]
@@ -196,7 +196,10 @@ impl std::fmt::Display for Condition {
             Condition::In(path, values) if values.len() == 1 => write!(f, "{path} is {}", values[0]),
             Condition::In(path, values) => write!(f, "{path} is one of {}", values.join(", ")),
             Condition::InOrAbsent(path, values) => {
-                let shown: Vec<&str> = values.iter().map(|v| if v.is_empty() { "empty" } else { v }).collect();
+                let shown: Vec<&str> = values
+                    .iter()
+                    .map(|v| if v.is_empty() { "empty" } else { v })
+                    .collect();
                 write!(f, "{path} is {} or absent", shown.join(", "))
             }
             Condition::NotIn(path, values) => write!(f, "{path} is none of {}", values.join(", ")),

@@ -70,15 +70,28 @@ impl Conversation {
     }
 
     /// Judges what a server answered to a correct request.
-    pub fn server_answer(&mut self, syntax: &Syntax, request: &Tree, answer: Option<&Tree>) -> Vec<Judgement> {
-        let Some(asked) = Envelope::of(request) else { return Vec::new() };
+    pub fn server_answer(
+        &mut self,
+        syntax: &Syntax,
+        request: &Tree,
+        answer: Option<&Tree>,
+    ) -> Vec<Judgement> {
+        let Some(asked) = Envelope::of(request) else {
+            return Vec::new();
+        };
         let mut out = Vec::new();
         let Some(tree) = answer else {
             self.learn(&asked, request, None);
             return out;
         };
-        let Some(given) = Envelope::of(tree) else { return out };
-        let requests: Vec<&TransactionView> = asked.transactions.iter().filter(|t| t.mode == Mode::Request).collect();
+        let Some(given) = Envelope::of(tree) else {
+            return out;
+        };
+        let requests: Vec<&TransactionView> = asked
+            .transactions
+            .iter()
+            .filter(|t| t.mode == Mode::Request)
+            .collect();
         for (index, request) in requests.iter().enumerate() {
             if request.name == "Polling-Request" {
                 continue; // its answer is a set of server requests with their own identifiers (ENV-9)
@@ -104,7 +117,11 @@ impl Conversation {
         out: &mut Vec<Judgement>,
     ) {
         let by_id = given.transactions.iter().find(|t| t.id == request.id);
-        let answers: Vec<&TransactionView> = given.transactions.iter().filter(|t| t.mode != Mode::Request).collect();
+        let answers: Vec<&TransactionView> = given
+            .transactions
+            .iter()
+            .filter(|t| t.mode != Mode::Request)
+            .collect();
         let by_place = (answers.len() == count).then(|| answers[index]);
         let Some(answer) = by_id.or(by_place) else {
             if count > 1 {
@@ -113,7 +130,10 @@ impl Conversation {
                     16,
                     "every-transaction-answered",
                     false,
-                    format!("{} with TransactionID `{}` has no answer in the message", request.name, request.id),
+                    format!(
+                        "{} with TransactionID `{}` has no answer in the message",
+                        request.name, request.id
+                    ),
                     tree.path(tree.root()),
                 ));
             }
@@ -144,7 +164,11 @@ impl Conversation {
             if response {
                 format!("{} is in mode Response", answer.name)
             } else {
-                format!("{} answers a request in mode `{}`", answer.name, answer.mode.as_str())
+                format!(
+                    "{} answers a request in mode `{}`",
+                    answer.name,
+                    answer.mode.as_str()
+                )
             },
             path.clone(),
         ));
@@ -240,7 +264,9 @@ impl Conversation {
     fn learn(&mut self, asked: &Envelope, request: &Tree, answer: Option<(&Tree, &Envelope)>) {
         if let Some((tree, given)) = answer {
             for transaction in &given.transactions {
-                let Some(node) = transaction.primitive else { continue };
+                let Some(node) = transaction.primitive else {
+                    continue;
+                };
                 if transaction.name == "Login-Response" {
                     if let Some(id) = tree.child_text(node, "SessionID").filter(|s| !s.is_empty()) {
                         self.session = Some(id);
@@ -257,11 +283,16 @@ impl Conversation {
     /// Judges what a client sent; call [`Conversation::answered`] with what it got.
     pub fn client_message(&mut self, tree: &Tree) -> Vec<Judgement> {
         let mut out = Vec::new();
-        let Some(given) = Envelope::of(tree) else { return out };
+        let Some(given) = Envelope::of(tree) else {
+            return out;
+        };
         let path = tree.path(tree.root());
         let login = given.transactions.iter().any(|t| t.name == "Login-Request");
         // GetSPInfo may be asked before login; a Status may answer anything.
-        let either = given.transactions.iter().all(|t| matches!(t.name.as_str(), "GetSPInfo-Request" | "Status" | ""));
+        let either = given
+            .transactions
+            .iter()
+            .all(|t| matches!(t.name.as_str(), "GetSPInfo-Request" | "Status" | ""));
         if login {
             let right = given.session_type == SessionType::Outband;
             out.push(self.judge(
@@ -269,7 +300,10 @@ impl Conversation {
                 6,
                 "session-type",
                 right,
-                format!("Login-Request is {}", if right { "Outband" } else { "not Outband" }),
+                format!(
+                    "Login-Request is {}",
+                    if right { "Outband" } else { "not Outband" }
+                ),
                 path.clone(),
             ));
         } else if !either {
@@ -279,7 +313,11 @@ impl Conversation {
                 6,
                 "session-type",
                 right,
-                format!("{} is {}", given.primitives(), if right { "Inband" } else { "not Inband" }),
+                format!(
+                    "{} is {}",
+                    given.primitives(),
+                    if right { "Inband" } else { "not Inband" }
+                ),
                 path.clone(),
             ));
         }
@@ -334,13 +372,21 @@ impl Conversation {
                 10,
                 "session-id",
                 false,
-                format!("{} carries SessionID `{id}`, which was never given", given.primitives()),
+                format!(
+                    "{} carries SessionID `{id}`, which was never given",
+                    given.primitives()
+                ),
                 path.to_owned(),
             )),
         }
     }
 
-    fn transaction_of_client(&mut self, transaction: &TransactionView, tree: &Tree, out: &mut Vec<Judgement>) {
+    fn transaction_of_client(
+        &mut self,
+        transaction: &TransactionView,
+        tree: &Tree,
+        out: &mut Vec<Judgement>,
+    ) {
         let path = tree.path(transaction.node);
         match transaction.mode {
             Mode::Response => {
@@ -351,7 +397,10 @@ impl Conversation {
                     "transaction-id-repeated",
                     known,
                     if known {
-                        format!("{} repeats the TransactionID of the server's request", transaction.name)
+                        format!(
+                            "{} repeats the TransactionID of the server's request",
+                            transaction.name
+                        )
                     } else {
                         format!(
                             "{} answers TransactionID `{}`, which no open request of the server has",
@@ -371,7 +420,10 @@ impl Conversation {
                     if fresh {
                         format!("{} has a TransactionID of its own", transaction.name)
                     } else {
-                        format!("{} uses TransactionID `{}` again", transaction.name, transaction.id)
+                        format!(
+                            "{} uses TransactionID `{}` again",
+                            transaction.name, transaction.id
+                        )
                     },
                     path,
                 ));
@@ -388,8 +440,12 @@ impl Conversation {
         let mut ended_by_server = false;
         if let Some((tree, given)) = answer.and_then(|t| Envelope::of(t).map(|e| (t, e))) {
             for transaction in &given.transactions {
-                let Some(node) = transaction.primitive else { continue };
-                let code = tree.child(node, "Result").and_then(|r| tree.child_text(r, "Code"));
+                let Some(node) = transaction.primitive else {
+                    continue;
+                };
+                let code = tree
+                    .child(node, "Result")
+                    .and_then(|r| tree.child_text(r, "Code"));
                 match transaction.name.as_str() {
                     "Login-Response" => match tree.child_text(node, "SessionID").filter(|s| !s.is_empty()) {
                         Some(id) => {
@@ -413,19 +469,29 @@ impl Conversation {
         let logout = names.iter().any(|n| n == "Logout-Request");
         if logout || ended_by_server {
             if let Some(id) = self.session.take() {
-                self.ended.push((id, if logout { Ended::Logout } else { Ended::ByServer }));
+                self.ended
+                    .push((id, if logout { Ended::Logout } else { Ended::ByServer }));
             }
         }
     }
 
-    fn judge(&self, group: &str, number: u16, rule: &'static str, holds: bool, text: String, path: String) -> Judgement {
+    fn judge(
+        &self,
+        group: &str,
+        number: u16,
+        rule: &'static str,
+        holds: bool,
+        text: String,
+        path: String,
+    ) -> Judgement {
         let side = match self.iut {
             Role::Client => "C",
             Role::Server => "S",
         };
         Judgement {
             // Letters, digits and hyphens only: always an identifier.
-            item: ItemId::parse(&format!("CSP-{group}-{side}-{number:03}")).expect("built of allowed characters"),
+            item: ItemId::parse(&format!("CSP-{group}-{side}-{number:03}"))
+                .expect("built of allowed characters"),
             rule,
             holds,
             text,

@@ -3,6 +3,7 @@
 
 mod completions;
 pub mod exit;
+mod run;
 mod scr;
 mod validate;
 
@@ -53,6 +54,8 @@ pub enum ColorChoice {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the cases against the embedded reference, a server or a client
+    Run(Box<run::Args>),
     /// Judge captured messages: files, folders or standard input
     Validate(validate::Args),
     /// Show and check the requirement tables
@@ -73,6 +76,7 @@ pub fn main() -> Exit {
         }
     };
     let result = match cli.command {
+        Command::Run(args) => run::run(&args, &cli.common),
         Command::Validate(args) => validate::run(&args, &cli.common),
         Command::Scr(args) => scr::run(&args, &cli.common),
         Command::Completions(args) => completions::run(&args),

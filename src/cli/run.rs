@@ -11,7 +11,7 @@ use crate::event::{CaseResult, Event, RunOutcome, Subscriber};
 use crate::report::{Collector, Detail, Progress, Report, Terminal, Transcript, write_all};
 use crate::run::{self, Bus, Iut, Plan, RunOptions, Suite, derived_ics, reference_accounts};
 use crate::spec::filter::Filter;
-use crate::spec::{Ics, Profile, Role, Version, HttpUrl};
+use crate::spec::{HttpUrl, Ics, Profile, Role, Version};
 use crate::verdict::{ItemVerdict, Verdict};
 
 use super::{Common, Failure, exit::Exit, output};
@@ -91,11 +91,12 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         source,
     })?;
     let transcript_path = out.join("transcript.ndjson");
-    let transcript = Transcript::create(&transcript_path, Arc::clone(&masker)).map_err(|source| Failure::Io {
-        what: "failed to write",
-        path: transcript_path,
-        source,
-    })?;
+    let transcript =
+        Transcript::create(&transcript_path, Arc::clone(&masker)).map_err(|source| Failure::Io {
+            what: "failed to write",
+            path: transcript_path,
+            source,
+        })?;
     let transcript = Arc::new(Mutex::new(transcript));
     let collector = Arc::new(Mutex::new(Collector::new(Arc::clone(&masker))));
     let results = Arc::new(Mutex::new(Results::default()));
@@ -129,9 +130,9 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
             (_, true) => Detail::Verbose,
             _ => Detail::Normal,
         },
-        files: written.iter().map(|p| p.display().to_string()).collect(),
+        files: written,
     };
-    output(&terminal.text(collector.report()));
+    output(&terminal.text(collector.report()))?;
     Ok(exit(&outcome, &lock(&results).cases, args))
 }
 
@@ -186,9 +187,16 @@ fn iut(args: &Args, suite: &Suite) -> Result<(Iut, Vec<String>), Failure> {
     if let Some(path) = &args.profile {
         let profile = Profile::parse(&path.display().to_string(), &read(path)?)?;
         if args.role.is_some_and(|r| r != profile.role) {
-            return Err(Failure::Usage(format!("--role contradicts the profile, which is of a {}", profile.role)));
+            return Err(Failure::Usage(format!(
+                "--role contradicts the profile, which is of a {}",
+                profile.role
+            )));
         }
-        let secrets = profile.secrets().map(str::to_owned).chain(profile.headers.values().cloned()).collect();
+        let secrets = profile
+            .secrets()
+            .map(str::to_owned)
+            .chain(profile.headers.values().cloned())
+            .collect();
         let iut = match profile.role {
             Role::Server => Iut::Server(Box::new(profile)),
             Role::Client => Iut::Client {
@@ -200,7 +208,9 @@ fn iut(args: &Args, suite: &Suite) -> Result<(Iut, Vec<String>), Failure> {
     }
     if let Some(url) = &args.target {
         if args.role == Some(Role::Client) {
-            return Err(usage("--target is for servers; a client is waited for with --listen"));
+            return Err(usage(
+                "--target is for servers; a client is waited for with --listen",
+            ));
         }
         let url = HttpUrl::parse(url).map_err(|e| Failure::Usage(format!("--target: {e}")))?;
         return Ok((Iut::Server(Box::new(Profile::of_target(url))), Vec::new()));
@@ -224,13 +234,20 @@ fn iut(args: &Args, suite: &Suite) -> Result<(Iut, Vec<String>), Failure> {
             let fault = suite.faults.iter().find(|f| f.name == *name);
             Some(Box::new(
                 fault
-                    .ok_or_else(|| Failure::Usage(format!("no fault `{name}`; `imps-scr reference --list-faults` shows them")))?
+                    .ok_or_else(|| {
+                        Failure::Usage(format!(
+                            "no fault `{name}`; `imps-scr reference --list-faults` shows them"
+                        ))
+                    })?
                     .clone(),
             ))
         }
     };
     let roles = args.role.map_or_else(|| Role::ALL.to_vec(), |r| vec![r]);
-    let secrets = reference_accounts().into_iter().map(|(_, c)| c.password).collect();
+    let secrets = reference_accounts()
+        .into_iter()
+        .map(|(_, c)| c.password)
+        .collect();
     Ok((Iut::Embedded { roles, fault }, secrets))
 }
 
@@ -249,11 +266,21 @@ fn list(iut: &Iut, options: &RunOptions, suite: &Suite) -> Result<Exit, Failure>
             unit.case.object, unit.version, unit.case.id, unit.case.title
         ));
     }
-    output(&text);
-    Ok(if plan.units.is_empty() { Exit::NOTHING } else { Exit::OK })
+    output(&text)?;
+    Ok(if plan.units.is_empty() {
+        Exit::NOTHING
+    } else {
+        Exit::OK
+    })
 }
 
-fn go(suite: &Suite, iut: &Iut, options: &RunOptions, args: &Args, bus: &mut Bus) -> Result<Arc<RunOutcome>, Failure> {
+fn go(
+    suite: &Suite,
+    iut: &Iut,
+    options: &RunOptions,
+    args: &Args,
+    bus: &mut Bus,
+) -> Result<Arc<RunOutcome>, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -268,7 +295,10 @@ fn go(suite: &Suite, iut: &Iut, options: &RunOptions, args: &Args, bus: &mut Bus
     runtime.shutdown_background();
     outcome.map_err(|source| Failure::Io {
         what: "failed to listen at",
-        path: PathBuf::from(args.listen.map_or_else(|| "loopback".to_owned(), |a| a.to_string())),
+        path: PathBuf::from(
+            args.listen
+                .map_or_else(|| "loopback".to_owned(), |a| a.to_string()),
+        ),
         source,
     })
 }
@@ -347,7 +377,10 @@ fn exit(outcome: &RunOutcome, cases: &[CaseResult], args: &Args) -> Exit {
     if worst(Verdict::Fail) || args.fail_on == "warn" && worst(Verdict::Warn) {
         return Exit::FAIL;
     }
-    let judged = cases.iter().flat_map(|c| &c.criteria).any(|k| k.verdict != Verdict::None);
+    let judged = cases
+        .iter()
+        .flat_map(|c| &c.criteria)
+        .any(|k| k.verdict != Verdict::None);
     if !judged {
         return Exit::NOTHING;
     }
@@ -356,7 +389,10 @@ fn exit(outcome: &RunOutcome, cases: &[CaseResult], args: &Args) -> Exit {
     let gap = outcome.items.iter().any(|i| {
         i.claimed
             && (whole || selected.contains(&i.id))
-            && matches!(i.verdict, ItemVerdict::Inconc | ItemVerdict::Untested | ItemVerdict::NotRun)
+            && matches!(
+                i.verdict,
+                ItemVerdict::Inconc | ItemVerdict::Untested | ItemVerdict::NotRun
+            )
     });
     if gap { Exit::INCONCLUSIVE } else { Exit::OK }
 }

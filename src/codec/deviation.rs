@@ -141,15 +141,20 @@ impl TryFrom<RawEdit> for Edit {
         if raw.kinds() != 1 {
             return Err(ONE_KIND.to_owned());
         }
-        let need = |what: Option<String>, field: &str| what.ok_or_else(|| format!("this edit needs `{field}`"));
+        let need =
+            |what: Option<String>, field: &str| what.ok_or_else(|| format!("this edit needs `{field}`"));
         let edit = match raw.clone() {
             RawEdit { drop: Some(p), .. } => Edit::Drop(p),
             RawEdit { double: Some(p), .. } => Edit::Double(p),
             RawEdit { swap: Some(p), .. } => Edit::Swap(p),
             RawEdit { set: Some(p), to, .. } => Edit::Set(p, need(to, "to")?),
-            RawEdit { rename: Some(p), to, .. } => Edit::Rename(p, need(to, "to")?),
             RawEdit {
-                namespace: Some(p), to, ..
+                rename: Some(p), to, ..
+            } => Edit::Rename(p, need(to, "to")?),
+            RawEdit {
+                namespace: Some(p),
+                to,
+                ..
             } => Edit::Namespace(p, need(to, "to")?),
             RawEdit {
                 add: Some(name),
@@ -176,7 +181,9 @@ impl TryFrom<RawEdit> for Edit {
                 with,
                 ..
             } => Edit::Replace(from, need(with, "with")?),
-            RawEdit { truncate: Some(n), .. } => Edit::Truncate(n),
+            RawEdit {
+                truncate: Some(n), ..
+            } => Edit::Truncate(n),
             RawEdit { bytes: Some(b), .. } => Edit::Bytes(b),
             RawEdit { prepend: Some(b), .. } => Edit::Prepend(b),
             RawEdit { charset: Some(c), .. } => {
@@ -185,18 +192,30 @@ impl TryFrom<RawEdit> for Edit {
                 }
                 Edit::Charset(c)
             }
-            RawEdit { media_type: Some(t), .. } => Edit::MediaType(t),
-            RawEdit { http_status: Some(s), .. } => {
+            RawEdit {
+                media_type: Some(t), ..
+            } => Edit::MediaType(t),
+            RawEdit {
+                http_status: Some(s), ..
+            } => {
                 if !(200..=599).contains(&s) {
                     return Err(format!("HTTP status {s} is not between 200 and 599"));
                 }
                 Edit::HttpStatus(s)
             }
             RawEdit { method: Some(m), .. } => Edit::Method(m),
-            RawEdit { silent: Some(true), .. } => Edit::Silent,
-            RawEdit { close: Some(true), .. } => Edit::Close,
-            RawEdit { twice: Some(true), .. } => Edit::Twice,
-            RawEdit { empty: Some(true), .. } => Edit::Empty,
+            RawEdit {
+                silent: Some(true), ..
+            } => Edit::Silent,
+            RawEdit {
+                close: Some(true), ..
+            } => Edit::Close,
+            RawEdit {
+                twice: Some(true), ..
+            } => Edit::Twice,
+            RawEdit {
+                empty: Some(true), ..
+            } => Edit::Empty,
             _ => return Err(ONE_KIND.to_owned()),
         };
         Ok(edit)
@@ -253,7 +272,11 @@ impl Draft {
     ///
     /// # Errors
     /// The edit that found nothing.
-    pub fn encode(mut self, edits: &[Edit], kept: &dyn Fn(&str) -> Option<String>) -> Result<Encoded, String> {
+    pub fn encode(
+        mut self,
+        edits: &[Edit],
+        kept: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Encoded, String> {
         for edit in edits {
             self.apply_before(edit, kept)?;
         }
@@ -334,7 +357,8 @@ fn edit_tree(
         }
         Edit::Swap(path) => {
             for id in find(tree, path)? {
-                swap_with_next(tree, id).ok_or_else(|| format!("nothing stands behind `{path}` to swap with"))?;
+                swap_with_next(tree, id)
+                    .ok_or_else(|| format!("nothing stands behind `{path}` to swap with"))?;
             }
         }
         Edit::Set(path, value) => {
@@ -383,8 +407,13 @@ fn edit_tree(
         }
         Edit::Poll(on) => set_poll(tree, version, *on),
         Edit::Twice => {
-            let session = tree.child(tree.root(), "Session").ok_or("there is no Session to double in")?;
-            let all: Vec<NodeId> = tree.elements(session).filter(|e| tree.get(*e).name == "Transaction").collect();
+            let session = tree
+                .child(tree.root(), "Session")
+                .ok_or("there is no Session to double in")?;
+            let all: Vec<NodeId> = tree
+                .elements(session)
+                .filter(|e| tree.get(*e).name == "Transaction")
+                .collect();
             for id in all {
                 let copy = tree.copy(id);
                 let at = tree.index_in_parent(id).unwrap_or(usize::MAX - 1);
@@ -399,7 +428,11 @@ fn edit_tree(
 /// Sets the Poll flag that is there, or puts one where the version has it.
 fn set_poll(tree: &mut Tree, version: Version, on: bool) {
     let word = if on { "T" } else { "F" };
-    let present: Vec<NodeId> = tree.walk(tree.root()).into_iter().filter(|n| tree.get(*n).name == "Poll").collect();
+    let present: Vec<NodeId> = tree
+        .walk(tree.root())
+        .into_iter()
+        .filter(|n| tree.get(*n).name == "Poll")
+        .collect();
     if !present.is_empty() {
         for id in present {
             tree.set_text(id, word);
@@ -457,13 +490,17 @@ impl Encoded {
                 self.body = body;
             }
             Edit::Charset(name) => {
-                let text = String::from_utf8_lossy(&self.body).replacen("UTF-8", &name.to_ascii_uppercase(), 1);
+                let text =
+                    String::from_utf8_lossy(&self.body).replacen("UTF-8", &name.to_ascii_uppercase(), 1);
                 self.body = match name.as_str() {
                     "utf-16" => std::iter::once(0xFEFF)
                         .chain(text.encode_utf16())
                         .flat_map(u16::to_be_bytes)
                         .collect(),
-                    _ => text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect(),
+                    _ => text
+                        .chars()
+                        .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
+                        .collect(),
                 };
             }
             _ => {}
@@ -498,16 +535,30 @@ mod tests {
         let edits: Vec<Edit> = serde_yaml::from_str(edits).map_err(|e| e.to_string())?;
         let encoded = draft().encode(&edits, &|_| None)?;
         let text = String::from_utf8(encoded.body).expect("UTF-8");
-        Ok(text.split_once("?>").map_or(text.clone(), |(_, b)| b.trim().to_owned()))
+        Ok(text
+            .split_once("?>")
+            .map_or(text.clone(), |(_, b)| b.trim().to_owned()))
     }
 
     #[test]
     fn edits_change_what_they_name() {
         assert_eq!(body("[{drop: B}]").unwrap(), r#"<A xmlns="n"><C>2</C></A>"#);
-        assert_eq!(body("[{double: B}]").unwrap(), r#"<A xmlns="n"><B>1</B><B>1</B><C>2</C></A>"#);
-        assert_eq!(body("[{swap: B}]").unwrap(), r#"<A xmlns="n"><C>2</C><B>1</B></A>"#);
-        assert_eq!(body("[{set: B, to: x}]").unwrap(), r#"<A xmlns="n"><B>x</B><C>2</C></A>"#);
-        assert_eq!(body("[{replace: '</B>', with: ''}]").unwrap(), r#"<A xmlns="n"><B>1<C>2</C></A>"#);
+        assert_eq!(
+            body("[{double: B}]").unwrap(),
+            r#"<A xmlns="n"><B>1</B><B>1</B><C>2</C></A>"#
+        );
+        assert_eq!(
+            body("[{swap: B}]").unwrap(),
+            r#"<A xmlns="n"><C>2</C><B>1</B></A>"#
+        );
+        assert_eq!(
+            body("[{set: B, to: x}]").unwrap(),
+            r#"<A xmlns="n"><B>x</B><C>2</C></A>"#
+        );
+        assert_eq!(
+            body("[{replace: '</B>', with: ''}]").unwrap(),
+            r#"<A xmlns="n"><B>1<C>2</C></A>"#
+        );
     }
 
     #[test]

@@ -183,7 +183,10 @@ impl ClientEngine {
     /// # Errors
     /// No challenge was learned.
     pub fn login_digest_request(&mut self) -> Result<Tree, String> {
-        let challenge = self.challenge.take().ok_or("no challenge (Nonce and DigestSchema) was received")?;
+        let challenge = self
+            .challenge
+            .take()
+            .ok_or("no challenge (Nonce and DigestSchema) was received")?;
         let password = &self.config.credentials.password;
         let nonce = if self.fault == Some(ClientFault::DigestWithoutNonce) {
             ""
@@ -223,8 +226,9 @@ impl ClientEngine {
             "Login-Request" => {
                 self.login_frame(vec![text("Password", self.config.credentials.password.clone())])
             }
-            "KeepAlive-Request" => Elem::new(primitive)
-                .with(text("TimeToLive", self.config.time_to_live.to_string())),
+            "KeepAlive-Request" => {
+                Elem::new(primitive).with(text("TimeToLive", self.config.time_to_live.to_string()))
+            }
             "Polling-Request" | "Logout-Request" => empty(primitive),
             "StopSearch-Request" => Elem::new(primitive).with(text("SearchID", "4294967295")),
             "GetSPInfo-Request" => Elem::new(primitive).with(compose::client_id(&self.config.client_id)),
@@ -329,17 +333,23 @@ impl ClientEngine {
     /// Learns session and challenge from an answer without acting on it. True when the answer is a
     /// challenge of a 4-way login (a Nonce and no SessionID, whatever the code: Q2).
     pub fn learn(&mut self, answer: &Tree) -> bool {
-        let Some(envelope) = Envelope::of(answer) else { return false };
+        let Some(envelope) = Envelope::of(answer) else {
+            return false;
+        };
         let mut challenged = false;
         for transaction in &envelope.transactions {
-            let Some(primitive) = transaction.primitive else { continue };
+            let Some(primitive) = transaction.primitive else {
+                continue;
+            };
             let code = answer
                 .child(primitive, "Result")
                 .and_then(|r| answer.child_text(r, "Code"))
                 .and_then(|c| c.parse::<u16>().ok());
             match transaction.name.as_str() {
                 "Login-Response" => {
-                    let session = answer.child_text(primitive, "SessionID").filter(|s| !s.is_empty());
+                    let session = answer
+                        .child_text(primitive, "SessionID")
+                        .filter(|s| !s.is_empty());
                     let nonce = answer.child_text(primitive, "Nonce");
                     match (session, nonce) {
                         (Some(id), _) if code.is_none_or(|c| c / 100 == 2) => self.session = Some(id),

@@ -39,7 +39,10 @@ pub fn message(version: Version, session: Option<&str>, poll: Option<bool>, part
             Elem::new("Session")
                 .with(
                     Elem::new("SessionDescriptor")
-                        .with(text("SessionType", if session.is_some() { "Inband" } else { "Outband" }))
+                        .with(text(
+                            "SessionType",
+                            if session.is_some() { "Inband" } else { "Outband" },
+                        ))
                         .with_some(session.map(|id| text("SessionID", id))),
                 )
                 .with_all(transactions)

@@ -63,8 +63,18 @@ mod tests {
             (Schema::Md5, "abc", "secret", "M+fLaU+2+y+EivZ3TZ/xOA=="),
             (Schema::Md5, "1234567890", "password", "91WOl4XE6XdWgktJdYOTSg=="),
             (Schema::Md5, "nonce-1", "pAss word", "+GwVlUa/EohP3QDQZhusWw=="),
-            (Schema::Md5, "e6b68ebd81309d538357e39e2fba3204", "secret", "ofnsv5Ty36paeU1JJ+f8fQ=="),
-            (Schema::Sha, "f86094bcf0cfaa103934cc24956dd415", "secret", "bsMzuDMBJKmIMcUfyZvt0MykCsI="),
+            (
+                Schema::Md5,
+                "e6b68ebd81309d538357e39e2fba3204",
+                "secret",
+                "ofnsv5Ty36paeU1JJ+f8fQ==",
+            ),
+            (
+                Schema::Sha,
+                "f86094bcf0cfaa103934cc24956dd415",
+                "secret",
+                "bsMzuDMBJKmIMcUfyZvt0MykCsI=",
+            ),
             (Schema::Sha, "abc", "secret", "3gpAjvUZzWLnN5A5Y0FSh0iVxQw="),
         ] {
             assert_eq!(schema.digest(nonce, password).as_deref(), Some(expected));

@@ -8,8 +8,8 @@ use crate::message::{Envelope, Tree};
 use crate::spec::{Role, Version};
 
 use super::client::ClientFault;
-use crate::codec::deviation::Edit;
 use super::server::ServerFault;
+use crate::codec::deviation::Edit;
 
 /// A named fault.
 #[derive(Debug, Clone)]
@@ -52,7 +52,9 @@ impl Fault {
     /// The edits for an outgoing message, if this fault touches it. `answers` names the requests that
     /// it answers.
     pub fn edits_for(&self, tree: Option<&Tree>, answers: &[String]) -> &[Edit] {
-        let FaultKind::Edits { on, edits } = &self.kind else { return &[] };
+        let FaultKind::Edits { on, edits } = &self.kind else {
+            return &[];
+        };
         let carried: Vec<String> = tree
             .and_then(Envelope::of)
             .map(|e| e.transactions.into_iter().map(|t| t.name).collect())
@@ -113,7 +115,10 @@ pub fn load(cases: &FileSet) -> Result<Vec<Fault>, FileError> {
         let doc = yaml::parse::<RawFile>(file, text)?;
         if doc.value.format != "imps-scr/faults/1" {
             return Err(doc
-                .error("format", format!("format `{}` is not known here", doc.value.format))
+                .error(
+                    "format",
+                    format!("format `{}` is not known here", doc.value.format),
+                )
                 .fix("this version reads `imps-scr/faults/1`"));
         }
         for (i, raw) in doc.value.faults.iter().enumerate() {

@@ -106,6 +106,7 @@ pub struct ServerEngine {
     challenges: BTreeMap<(String, String), PendingChallenge>,
     random: fastrand::Rng,
     next_id: u32,
+    open_to_all: bool,
 }
 
 /// Longest time between the legs of a 4-way login, in milliseconds.
@@ -125,7 +126,15 @@ impl ServerEngine {
             challenges: BTreeMap::new(),
             random,
             next_id: 0,
+            open_to_all: false,
         }
+    }
+
+    /// Lets in whoever comes, whatever the proof: for clients that are only watched.
+    #[must_use]
+    pub fn open_to_all(mut self, yes: bool) -> Self {
+        self.open_to_all = yes;
+        self
     }
 
     /// The same server with a state fault.
@@ -158,7 +167,10 @@ impl ServerEngine {
             return Outgoing::http(415);
         }
         let reading = xml::read(request.body, request.charset);
-        let broken = reading.problems.iter().any(|p| p.kind != xml::ProblemKind::Charset);
+        let broken = reading
+            .problems
+            .iter()
+            .any(|p| p.kind != xml::ProblemKind::Charset);
         let Some(message) = reading.message else {
             return Outgoing::http(400);
         };
@@ -186,7 +198,10 @@ impl ServerEngine {
         let (Some(version), Some(envelope)) = (version, Envelope::of(&message.tree)) else {
             return Outgoing::http(400);
         };
-        let open = envelope.session_id.clone().filter(|s| self.sessions.contains_key(s));
+        let open = envelope
+            .session_id
+            .clone()
+            .filter(|s| self.sessions.contains_key(s));
         let parts: Vec<Part> = envelope
             .transactions
             .iter()
@@ -201,7 +216,10 @@ impl ServerEngine {
             return Outgoing::http(400);
         }
         let names = envelope.transactions.iter().map(|t| t.name.clone()).collect();
-        Outgoing::message(compose::message(version, open.as_deref(), Some(false), parts), names)
+        Outgoing::message(
+            compose::message(version, open.as_deref(), Some(false), parts),
+            names,
+        )
     }
 
     fn answer(&mut self, now_ms: u64, version: Version, tree: &Tree, envelope: &Envelope) -> Outgoing {
@@ -211,9 +229,17 @@ impl ServerEngine {
             SessionType::Inband => envelope.session_id.clone(),
             _ => None,
         };
-        let mut known = session.as_deref().is_some_and(|id| self.sessions.contains_key(id));
+        let mut known = session
+            .as_deref()
+            .is_some_and(|id| self.sessions.contains_key(id));
         if session.is_some() && !known && self.fault == Some(ServerFault::ServesUnknownSession) {
-            self.open_session(now_ms, session.clone().unwrap_or_default(), "wv:nobody", version, 60);
+            self.open_session(
+                now_ms,
+                session.clone().unwrap_or_default(),
+                "wv:nobody",
+                version,
+                60,
+            );
             known = true;
         }
         if let Some(open) = session.as_deref().and_then(|id| self.sessions.get_mut(id)) {
@@ -233,14 +259,22 @@ impl ServerEngine {
                 parts.push(response(transaction, compose::status(604)));
                 continue;
             }
-            let Some(primitive) = transaction.primitive else { continue };
+            let Some(primitive) = transaction.primitive else {
+                continue;
+            };
             match (transaction.name.as_str(), session.as_deref()) {
                 ("Login-Request", None) => {
-                    parts.push(response(transaction, self.login(now_ms, version, tree, primitive)));
+                    parts.push(response(
+                        transaction,
+                        self.login(now_ms, version, tree, primitive),
+                    ));
                 }
                 ("Polling-Request", Some(id)) => parts.extend(self.poll(&id.to_owned())),
                 ("KeepAlive-Request", Some(id)) => {
-                    parts.push(response(transaction, self.keep_alive(&id.to_owned(), tree, primitive)));
+                    parts.push(response(
+                        transaction,
+                        self.keep_alive(&id.to_owned(), tree, primitive),
+                    ));
                 }
                 ("Logout-Request", Some(id)) => {
                     ends = Some(id.to_owned());
@@ -275,15 +309,24 @@ impl ServerEngine {
         if envelope.session_type != SessionType::Inband {
             session = None;
         }
-        Outgoing::message(compose::message(version, session.as_deref(), Some(poll), parts), names)
+        Outgoing::message(
+            compose::message(version, session.as_deref(), Some(poll), parts),
+            names,
+        )
     }
 
     fn not_served(&self) -> u16 {
-        if self.fault == Some(ServerFault::SucceedsAlways) { 200 } else { 405 }
+        if self.fault == Some(ServerFault::SucceedsAlways) {
+            200
+        } else {
+            405
+        }
     }
 
     fn poll(&mut self, id: &str) -> Vec<Part> {
-        let Some(session) = self.sessions.get_mut(id) else { return Vec::new() };
+        let Some(session) = self.sessions.get_mut(id) else {
+            return Vec::new();
+        };
         let queue = std::mem::take(&mut session.queue);
         queue
             .into_iter()
@@ -304,7 +347,9 @@ impl ServerEngine {
         let asked = tree.child_text(primitive, "TimeToLive");
         let max = self.config.max_keep_alive;
         let needs = self.fault == Some(ServerFault::NeedsTimeToLive);
-        let Some(session) = self.sessions.get_mut(id) else { return compose::status(604) };
+        let Some(session) = self.sessions.get_mut(id) else {
+            return compose::status(604);
+        };
         let granted = match asked.as_deref().map(str::parse::<u32>) {
             None if needs => return compose::status(402),
             None => session.keep_alive,
@@ -329,21 +374,35 @@ impl ServerEngine {
                 .with(client_id.clone())
                 .with(compose::result(code))
         };
-        let account = self.config.accounts.iter().find(|a| a.user.eq_ignore_ascii_case(&user)).cloned();
+        let account = self
+            .config
+            .accounts
+            .iter()
+            .find(|a| a.user.eq_ignore_ascii_case(&user))
+            .cloned();
         let schemas: Vec<String> = tree
             .elements(request)
             .filter(|e| tree.get(*e).name == "DigestSchema")
-            .flat_map(|e| tree.text(e).split(',').map(|s| s.trim().to_owned()).collect::<Vec<_>>())
+            .flat_map(|e| {
+                tree.text(e)
+                    .split(',')
+                    .map(|s| s.trim().to_owned())
+                    .collect::<Vec<_>>()
+            })
             .collect();
         let (password, digest) = (read("Password"), read("DigestBytes"));
-        let ways = usize::from(password.is_some()) + usize::from(digest.is_some()) + usize::from(!schemas.is_empty());
+        let ways = usize::from(password.is_some())
+            + usize::from(digest.is_some())
+            + usize::from(!schemas.is_empty());
         if ways != 1 {
             return fail(402);
         }
         let key = (user.to_ascii_lowercase(), cookie);
         let expected = match &account {
             Some(a) => a.password.clone(),
-            None if self.fault == Some(ServerFault::AcceptsAnyUser) => password.clone().unwrap_or_default(),
+            None if self.fault == Some(ServerFault::AcceptsAnyUser) || self.open_to_all => {
+                password.clone().unwrap_or_default()
+            }
             None => return fail(531),
         };
         if !schemas.is_empty() {
@@ -351,14 +410,19 @@ impl ServerEngine {
         }
         let good = match (&password, &digest) {
             (Some(p), _) => *p == expected || self.fault == Some(ServerFault::AcceptsAnyPassword),
+            (None, Some(_)) if self.open_to_all => true,
             (None, Some(d)) => self.digest_is_right(now_ms, &key, d, &expected),
             (None, None) => false,
         };
         if !good {
             return fail(409);
         }
-        let asked = read("TimeToLive").and_then(|t| t.parse::<u32>().ok()).filter(|t| *t > 0);
-        let granted = asked.unwrap_or(self.config.max_keep_alive).min(self.config.max_keep_alive);
+        let asked = read("TimeToLive")
+            .and_then(|t| t.parse::<u32>().ok())
+            .filter(|t| *t > 0);
+        let granted = asked
+            .unwrap_or(self.config.max_keep_alive)
+            .min(self.config.max_keep_alive);
         let id = if self.fault == Some(ServerFault::SharesSessionId) {
             "im#the-only-session".to_owned()
         } else {
@@ -398,7 +462,11 @@ impl ServerEngine {
             format!("{:016x}{:016x}", self.random.u64(..), self.random.u64(..))
         };
         if self.challenges.len() >= MAX_CHALLENGES {
-            let oldest = self.challenges.iter().min_by_key(|(_, c)| c.since_ms).map(|(k, _)| k.clone());
+            let oldest = self
+                .challenges
+                .iter()
+                .min_by_key(|(_, c)| c.since_ms)
+                .map(|(k, _)| k.clone());
             if let Some(oldest) = oldest {
                 self.challenges.remove(&oldest);
             }
@@ -424,7 +492,9 @@ impl ServerEngine {
 
     fn digest_is_right(&mut self, now_ms: u64, key: &(String, String), digest: &str, password: &str) -> bool {
         // A nonce is good once, whether the answer is right or not.
-        let Some(challenge) = self.challenges.remove(key) else { return false };
+        let Some(challenge) = self.challenges.remove(key) else {
+            return false;
+        };
         if self.fault == Some(ServerFault::ReplaysNonce) {
             self.challenges.insert(
                 key.clone(),
@@ -456,7 +526,10 @@ impl ServerEngine {
 
     /// How many sessions of a user are open.
     pub fn sessions_of(&self, user: &str) -> usize {
-        self.sessions.values().filter(|s| s.user.eq_ignore_ascii_case(user)).count()
+        self.sessions
+            .values()
+            .filter(|s| s.user.eq_ignore_ascii_case(user))
+            .count()
     }
 
     fn expire(&mut self, now_ms: u64) {

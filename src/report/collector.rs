@@ -9,10 +9,10 @@ use super::model::{
 };
 use super::shown::{ShownExchange, keeps_secrets};
 use crate::base::CaseId;
-use crate::spec::Version;
 use crate::base::mask::Masker;
 use crate::event::{CaseResult, CriterionResult, Event, ItemResult, RunInfo, RunOutcome, Subscriber};
 use crate::message::Encoding;
+use crate::spec::Version;
 use crate::verdict::{Place, Verdict};
 
 /// Most octets of exchanges that are kept for the page. A browser of a phone still opens a page of

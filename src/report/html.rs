@@ -44,7 +44,10 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
 ///
 /// # Errors
 /// Only if the template is broken, which a test excludes.
-pub fn page(report: &Report, exchanges: &BTreeMap<(CaseId, Version), KeptExchanges>) -> Result<String, Error> {
+pub fn page(
+    report: &Report,
+    exchanges: &BTreeMap<(CaseId, Version), KeptExchanges>,
+) -> Result<String, Error> {
     let anchors = anchors(report);
     TEMPLATES.get_template("index.html")?.render(context! {
         self_test => report.is_self_test().then_some(SELF_TEST),
@@ -139,7 +142,11 @@ fn strength(basis: Basis) -> &'static str {
 
 /// A case id may have run in several versions; each has an anchor of its own.
 fn anchors(report: &Report) -> Vec<String> {
-    report.cases.iter().map(|case| anchor_of(&case.id, case.csp)).collect()
+    report
+        .cases
+        .iter()
+        .map(|case| anchor_of(&case.id, case.csp))
+        .collect()
 }
 
 fn anchor_of(id: &CaseId, version: Version) -> String {
@@ -161,7 +168,11 @@ fn case_link(id: &CaseId, version: Option<Version>, anchors: &[String]) -> Link 
     };
     Link {
         text: version.map_or_else(|| id.to_string(), |v| format!("{id} (CSP {v})")),
-        anchor: anchors.iter().find(|a| a.starts_with(&wanted)).cloned().unwrap_or_default(),
+        anchor: anchors
+            .iter()
+            .find(|a| a.starts_with(&wanted))
+            .cloned()
+            .unwrap_or_default(),
     }
 }
 
@@ -301,7 +312,11 @@ struct CriterionView {
     places: Vec<Link>,
 }
 
-fn cases(report: &Report, exchanges: &BTreeMap<(CaseId, Version), KeptExchanges>, anchors: &[String]) -> Vec<CaseView> {
+fn cases(
+    report: &Report,
+    exchanges: &BTreeMap<(CaseId, Version), KeptExchanges>,
+    anchors: &[String],
+) -> Vec<CaseView> {
     report
         .cases
         .iter()

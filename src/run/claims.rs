@@ -10,7 +10,10 @@ use crate::verdict::ItemVerdict;
 /// A statement written down from a run: mandatory items, and optional ones that were seen at work.
 pub fn derived_ics(name: &str, role: Role, versions: &[Version], results: &[ItemResult]) -> Ics {
     let mut ics = Ics::new(name, role, versions, true);
-    for item in results.iter().filter(|i| i.role == role && i.status != Status::NotApplicable) {
+    for item in results
+        .iter()
+        .filter(|i| i.role == role && i.status != Status::NotApplicable)
+    {
         ics.set(&item.id, item.claimed);
     }
     ics

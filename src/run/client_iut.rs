@@ -90,7 +90,13 @@ fn failed_setup(case: &Case, mut judge: Judge<'_>, text: &str, started: Instant)
     }
 }
 
-fn result(case: &Case, judge: Judge<'_>, reason: String, silence: Vec<Silence>, started: Instant) -> CaseResult {
+fn result(
+    case: &Case,
+    judge: Judge<'_>,
+    reason: String,
+    silence: Vec<Silence>,
+    started: Instant,
+) -> CaseResult {
     CaseResult {
         id: case.id.clone(),
         title: case.title.clone(),
@@ -144,7 +150,11 @@ impl Values for Runner<'_> {
 }
 
 impl<'a> Runner<'a> {
-    async fn new(target: &'a ClientTarget, case: &'a Case, judge: Judge<'a>) -> Result<Self, (Judge<'a>, String)> {
+    async fn new(
+        target: &'a ClientTarget,
+        case: &'a Case,
+        judge: Judge<'a>,
+    ) -> Result<Self, (Judge<'a>, String)> {
         let listener = match listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await {
             Ok(listener) => listener,
             Err(e) => return Err((judge, format!("no listener on loopback: {e}"))),
@@ -207,7 +217,11 @@ impl<'a> Runner<'a> {
     async fn run_step(&mut self, step: &Step) -> Result<(), Stop> {
         match step {
             Step::Stimulate(command) => self.stimulate(*command).await,
-            Step::On { incoming, item, tests } => {
+            Step::On {
+                incoming,
+                item,
+                tests,
+            } => {
                 let item = item.as_ref().unwrap_or(&self.case.scr[0]).clone();
                 self.on(&incoming.primitives, incoming.times, &item, tests).await
             }
@@ -228,7 +242,9 @@ impl<'a> Runner<'a> {
                         self.kept.insert(name.clone(), value);
                         Ok(())
                     }
-                    None => Err(Stop::Inconclusive(format!("there is no {path} to keep as ${name}"))),
+                    None => Err(Stop::Inconclusive(format!(
+                        "there is no {path} to keep as ${name}"
+                    ))),
                 }
             }
             Step::Wait(ms) => {
@@ -243,9 +259,9 @@ impl<'a> Runner<'a> {
                 }
                 Ok(())
             }
-            Step::Send { .. } | Step::Expect { .. } => Err(Stop::Error(
-                "a step for servers in a case for clients".to_owned(),
-            )),
+            Step::Send { .. } | Step::Expect { .. } => {
+                Err(Stop::Error("a step for servers in a case for clients".to_owned()))
+            }
         }
     }
 
@@ -306,20 +322,29 @@ impl<'a> Runner<'a> {
         let mut tree = None;
         let mut broken = !post;
         if arrived.request.body.is_empty() {
-            self.judge
-                .charge(&http_item, "one-message", false, "the body is empty".into(), place);
+            self.judge.charge(
+                &http_item,
+                "one-message",
+                false,
+                "the body is empty".into(),
+                place,
+            );
         } else {
             let read = self.judge.body(&arrived.request, number, Part::Request);
             broken |= !read.breaches.is_empty();
             if let Some(message) = read.message {
                 let judgements = self.conversation.client_message(&message.tree);
-                broken |= !self.judge.conversation(judgements, number, Part::Request).is_empty();
+                broken |= !self
+                    .judge
+                    .conversation(judgements, number, Part::Request)
+                    .is_empty();
                 self.login_proof(&message.tree, &place);
                 tree = Some(message.tree);
             }
         }
         if let Some(envelope) = tree.as_ref().and_then(Envelope::of) {
-            self.since_reply.extend(envelope.transactions.iter().map(|t| t.name.clone()));
+            self.since_reply
+                .extend(envelope.transactions.iter().map(|t| t.name.clone()));
         }
         Taken {
             arrived,
@@ -341,7 +366,13 @@ impl<'a> Runner<'a> {
         }
     }
 
-    async fn on(&mut self, primitives: &[String], times: usize, item: &ItemId, tests: &[Test]) -> Result<(), Stop> {
+    async fn on(
+        &mut self,
+        primitives: &[String],
+        times: usize,
+        item: &ItemId,
+        tests: &[Test],
+    ) -> Result<(), Stop> {
         let wanted = match times {
             1 => primitives.join(" or "),
             n => format!("{n} × {}", primitives.join(" or ")),
@@ -374,13 +405,19 @@ impl<'a> Runner<'a> {
     fn missing(&mut self, item: &ItemId, wanted: &str) -> Result<(), Stop> {
         let text = format!("the client sent no {wanted}");
         if !self.judged {
-            return Err(Stop::Inconclusive(format!("a precondition does not hold: {text}")));
+            return Err(Stop::Inconclusive(format!(
+                "a precondition does not hold: {text}"
+            )));
         }
         // What the client sent may have been unreadable: then that is the breach, and it is charged.
         let broken = self.judge.tally.verdict() >= Verdict::Fail;
         if broken {
-            self.judge
-                .inconclusive(item, &format!("{wanted} is sent"), format!("{text}, or none that could be read"), Place::default());
+            self.judge.inconclusive(
+                item,
+                &format!("{wanted} is sent"),
+                format!("{text}, or none that could be read"),
+                Place::default(),
+            );
             return Err(Stop::Charged);
         }
         self.judge
@@ -392,13 +429,22 @@ impl<'a> Runner<'a> {
         if !self.judged {
             return Ok(());
         }
-        let Some(taken) = self.current.as_ref() else { return Ok(()) };
-        let Some(tree) = taken.tree.clone() else { return Ok(()) };
+        let Some(taken) = self.current.as_ref() else {
+            return Ok(());
+        };
+        let Some(tree) = taken.tree.clone() else {
+            return Ok(());
+        };
         // A message that breaks the tables is charged for that; what its parts say is then open.
         let invalid = taken.broken;
         let place = self.place();
-        self.judge
-            .charge(item, &format!("{wanted} is sent"), true, format!("the client sent {wanted}"), place.clone());
+        self.judge.charge(
+            item,
+            &format!("{wanted} is sent"),
+            true,
+            format!("the client sent {wanted}"),
+            place.clone(),
+        );
         for test in tests {
             let charged = test.item.as_ref().unwrap_or(item).clone();
             let (holds, text, path) = condition(test, &tree, self);
@@ -408,8 +454,12 @@ impl<'a> Runner<'a> {
             };
             let rule = format!("{wanted}: {}", test.condition);
             if !holds && invalid {
-                self.judge
-                    .inconclusive(&charged, &rule, format!("{text} (blocked: the message breaks the syntax)"), at);
+                self.judge.inconclusive(
+                    &charged,
+                    &rule,
+                    format!("{text} (blocked: the message breaks the syntax)"),
+                    at,
+                );
             } else {
                 self.judge.charge(&charged, &rule, holds, text, at);
             }
@@ -438,7 +488,9 @@ impl<'a> Runner<'a> {
     }
 
     async fn answer(&mut self, edits: &[Edit], requests: &[String], status: Option<u16>) -> Result<(), Stop> {
-        let Some(taken) = self.current.take() else { return Ok(()) };
+        let Some(taken) = self.current.take() else {
+            return Ok(());
+        };
         for name in requests {
             let request = server_request(name, &self.target.credentials.user).map_err(Stop::Error)?;
             self.engine.queue(&request);
@@ -450,7 +502,10 @@ impl<'a> Runner<'a> {
         }
         self.keep_challenge(outgoing.tree.as_ref());
         let draft = Draft {
-            version: outgoing.tree.as_ref().map_or(self.judge.version, |t| version_of(Some(t))),
+            version: outgoing
+                .tree
+                .as_ref()
+                .map_or(self.judge.version, |t| version_of(Some(t))),
             status: outgoing.status,
             method: String::new(),
             media_type: outgoing.media_type.unwrap_or_default(),
@@ -464,7 +519,8 @@ impl<'a> Runner<'a> {
         let readable = reading.is_strict().then(|| reread(&encoded.body)).flatten();
         let answer = to_answer(encoded);
         if let Some(tree) = &taken.tree {
-            self.conversation.answered(tree, readable.as_ref().map(|m| &m.tree));
+            self.conversation
+                .answered(tree, readable.as_ref().map(|m| &m.tree));
         }
         let response = match &answer {
             Answer::Response(http) => Ok(http.clone()),
@@ -557,7 +613,10 @@ impl<'a> Runner<'a> {
         }
         let place = self.place();
         let before = self.since_reply.len().saturating_sub(1);
-        let unwanted = self.since_reply[..before].iter().find(|n| fence.silent.contains(n)).cloned();
+        let unwanted = self.since_reply[..before]
+            .iter()
+            .find(|n| fence.silent.contains(n))
+            .cloned();
         let of = fence.silent.join(", ");
         let text = match &unwanted {
             Some(name) => format!("{name} came before {first}"),
@@ -625,7 +684,9 @@ impl<'a> Runner<'a> {
 
 /// For every Login-Request of a message: whether it holds exactly one proof, in words, and its path.
 pub fn login_proofs(tree: &Tree) -> Vec<(bool, String, String)> {
-    let Some(envelope) = Envelope::of(tree) else { return Vec::new() };
+    let Some(envelope) = Envelope::of(tree) else {
+        return Vec::new();
+    };
     envelope
         .transactions
         .iter()

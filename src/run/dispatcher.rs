@@ -18,10 +18,12 @@ use crate::peer::fault::Fault;
 use crate::spec::filter::Filter;
 use crate::spec::{Ics, Profile, Role, Version};
 use crate::transport::client::Address;
+use crate::transport::server::listen;
 use crate::verdict::{Conformance, Verdict};
 
 use super::client_iut::{self, ClientTarget};
 use super::outcome::{self, Inputs};
+use super::passive::{self, PassiveSetup};
 use super::plan::{Plan, Unit};
 use super::reference::{EmbeddedServer, reference_accounts};
 use super::server_iut::{self, Pace, ServerTarget, millis};
@@ -40,6 +42,13 @@ pub enum Iut {
     },
     /// A real server.
     Server(Box<Profile>),
+    /// A real client, watched.
+    Client {
+        /// Where to wait for it, and its accounts.
+        profile: Box<Profile>,
+        /// End after so many seconds.
+        wait: Option<u64>,
+    },
 }
 
 /// How to run.
@@ -75,10 +84,20 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<Arc<RunOutcome>> {
     let epoch = Instant::now();
+    if let Iut::Client { profile, wait } = iut {
+        return watch(suite, profile, *wait, options, bus, stop, epoch).await;
+    }
     let (roles, mut versions) = scope(iut, options);
     let filter = options.filter.as_ref().map(|(_, f)| f);
     let plan = Plan::new(suite, &roles, &versions, filter);
-    bus.emit(&Event::RunStarted(Arc::new(info(suite, iut, options, &roles, &versions, plan.units.len()))));
+    bus.emit(&Event::RunStarted(Arc::new(info(
+        suite,
+        iut,
+        options,
+        &roles,
+        &versions,
+        plan.units.len(),
+    ))));
     let peers = Peers::start(suite, iut, options, epoch).await?;
     let mut state = State::default();
     let mut stop = std::pin::pin!(stop);
@@ -96,9 +115,9 @@ pub async fn run(
                     "the server refuses CSP {version} (code {code}): its cases are not run, its items are na"
                 ));
             }
-            Sanity::Trouble(why) => state
-                .notices
-                .push(format!("the sanity exchange before the run failed in CSP {version}: {why}")),
+            Sanity::Trouble(why) => state.notices.push(format!(
+                "the sanity exchange before the run failed in CSP {version}: {why}"
+            )),
         }
     }
     for notice in &state.notices {
@@ -128,7 +147,101 @@ pub async fn run(
         }
     }
     report_rest(&plan, &versions, &mut state, bus);
-    let outcome = Arc::new(conclude(suite, iut, options, &roles, &versions, &plan, state, epoch));
+    let outcome = Arc::new(conclude(
+        suite, iut, options, &roles, &versions, &plan, state, epoch,
+    ));
+    bus.emit(&Event::RunFinished(Arc::clone(&outcome)));
+    Ok(outcome)
+}
+
+/// Watches a real client.
+async fn watch(
+    suite: &Suite,
+    profile: &Profile,
+    wait: Option<u64>,
+    options: &RunOptions,
+    bus: &mut Bus,
+    stop: impl Future<Output = ()>,
+    epoch: Instant,
+) -> std::io::Result<Arc<RunOutcome>> {
+    let iut = Iut::Client {
+        profile: Box::new(profile.clone()),
+        wait,
+    };
+    let (roles, versions) = scope(&iut, options);
+    let at = profile
+        .listen
+        .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let mut listener = listen(at).await?;
+    let mut about = info(suite, &iut, options, &roles, &versions, 1);
+    about.address = listener.address.to_string();
+    bus.emit(&Event::RunStarted(Arc::new(about)));
+    bus.emit(&Event::Notice(format!(
+        "waiting for a client at http://{}/ ; Ctrl-C ends the run and keeps what is known",
+        listener.address
+    )));
+    let setup = PassiveSetup {
+        accounts: profile
+            .accounts
+            .values()
+            .map(|a| Credentials {
+                user: a.user.clone(),
+                password: a.password.reveal().to_owned(),
+            })
+            .collect(),
+        seed: options.seed,
+        epoch,
+        wait: wait.map(Duration::from_secs),
+    };
+    let mut interrupted = false;
+    let case = CaseId::parse(passive::CASE).map_err(std::io::Error::other)?;
+    let harvest = {
+        let mut on = |exchange: &Arc<crate::record::Exchange>, version: Version| {
+            bus.emit(&Event::Exchanged {
+                case: case.clone(),
+                version,
+                exchange: Arc::clone(exchange),
+            });
+        };
+        let stop = async {
+            stop.await;
+            interrupted = true;
+        };
+        passive::serve(suite, &setup, &mut listener, &versions, stop, &mut on).await
+    };
+    for result in &harvest.results {
+        bus.emit(&Event::CaseFinished(Arc::new(result.clone())));
+    }
+    let seen: Vec<Version> = harvest.results.iter().map(|r| r.version).collect();
+    let mut caveats = vec![
+        "a client that is only watched is judged by what it chose to do: what needs a stimulus stays untested".to_owned(),
+    ];
+    if harvest.results.is_empty() {
+        caveats.push("the client sent nothing".to_owned());
+    }
+    let inputs = Inputs {
+        items: &suite.tables.items,
+        roles: &roles,
+        versions: if seen.is_empty() { &versions } else { &seen },
+        results: &harvest.results,
+        not_run: BTreeSet::new(),
+        filtered: false,
+        ics: options.ics.as_ref().map(|(_, i)| i),
+        declined: &BTreeSet::new(),
+        real: true,
+    };
+    let (items, conformance, more) = outcome::items(&inputs);
+    caveats.extend(more);
+    let outcome = Arc::new(RunOutcome {
+        items,
+        conformance,
+        // Ending the wait by hand is how a watched run ends, once something was seen.
+        interrupted: interrupted && harvest.results.is_empty(),
+        unreachable: None,
+        not_run: 0,
+        caveats,
+        duration_ms: millis(epoch.elapsed()),
+    });
     bus.emit(&Event::RunFinished(Arc::clone(&outcome)));
     Ok(outcome)
 }
@@ -146,10 +259,12 @@ struct State {
     done: usize,
 }
 
-fn scope(iut: &Iut, options: &RunOptions) -> (Vec<Role>, Vec<Version>) {
+/// Roles and versions of a run.
+pub fn scope(iut: &Iut, options: &RunOptions) -> (Vec<Role>, Vec<Version>) {
     let (roles, own) = match iut {
         Iut::Embedded { roles, .. } => (roles.clone(), Vec::new()),
         Iut::Server(profile) => (vec![Role::Server], profile.csp.clone()),
+        Iut::Client { profile, .. } => (vec![Role::Client], profile.csp.clone()),
     };
     let mut versions = options.versions.clone();
     if versions.is_empty() {
@@ -184,6 +299,11 @@ fn info(
             profile.name.clone(),
             profile.url.as_ref().map(ToString::to_string).unwrap_or_default(),
         ),
+        Iut::Client { profile, .. } => (
+            false,
+            profile.name.clone(),
+            profile.listen.map(|l| l.to_string()).unwrap_or_default(),
+        ),
     };
     RunInfo {
         suite_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -197,7 +317,11 @@ fn info(
         versions: versions.to_vec(),
         encoding: Encoding::Xml,
         seed: options.seed,
-        filter: options.filter.as_ref().map(|(t, _)| t.clone()).unwrap_or_default(),
+        filter: options
+            .filter
+            .as_ref()
+            .map(|(t, _)| t.clone())
+            .unwrap_or_default(),
         claims: options
             .ics
             .as_ref()
@@ -237,7 +361,8 @@ impl Peers {
                 if roles.contains(&Role::Server) {
                     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                     let checker = Arc::clone(&suite.checker);
-                    let embedded = EmbeddedServer::start(at, checker, fault_of(Role::Server), random.u64(..)).await?;
+                    let embedded =
+                        EmbeddedServer::start(at, checker, fault_of(Role::Server), random.u64(..)).await?;
                     peers.server = Some(ServerTarget {
                         address: Address {
                             host: embedded.address.ip().to_string(),
@@ -268,6 +393,11 @@ impl Peers {
                 }
                 Ok(peers)
             }
+            Iut::Client { .. } => Ok(Peers {
+                server: None,
+                client: None,
+                _embedded: None,
+            }),
             Iut::Server(profile) => Ok(Peers {
                 server: profile.url.as_ref().map(|url| ServerTarget {
                     address: Address {
@@ -275,7 +405,11 @@ impl Peers {
                         port: url.port,
                         path: url.path.clone(),
                     },
-                    headers: profile.headers.iter().map(|(n, v)| (n.clone(), v.clone())).collect(),
+                    headers: profile
+                        .headers
+                        .iter()
+                        .map(|(n, v)| (n.clone(), v.clone()))
+                        .collect(),
                     accounts: profile
                         .accounts
                         .iter()
@@ -302,16 +436,21 @@ impl Peers {
 
     /// One login and logout per version, judged by nobody.
     async fn sanity(&self, suite: &Suite, versions: &[Version]) -> Vec<(Version, Sanity)> {
-        let Some(target) = &self.server else { return Vec::new() };
+        let Some(target) = &self.server else {
+            return Vec::new();
+        };
         let mut found = Vec::new();
         for version in versions {
             if let Some(problem) = server_iut::sanity(suite, target, *version).await {
                 let fatal = matches!(problem, server_iut::SanityProblem::Unreachable(_));
-                found.push((*version, match problem {
-                    server_iut::SanityProblem::Unreachable(why) => Sanity::Unreachable(why),
-                    server_iut::SanityProblem::VersionRefused(code) => Sanity::VersionRefused(code),
-                    server_iut::SanityProblem::Trouble(why) => Sanity::Trouble(why),
-                }));
+                found.push((
+                    *version,
+                    match problem {
+                        server_iut::SanityProblem::Unreachable(why) => Sanity::Unreachable(why),
+                        server_iut::SanityProblem::VersionRefused(code) => Sanity::VersionRefused(code),
+                        server_iut::SanityProblem::Trouble(why) => Sanity::Trouble(why),
+                    },
+                ));
                 if fatal {
                     break;
                 }
@@ -322,8 +461,12 @@ impl Peers {
 
     async fn run(&self, suite: &Suite, unit: Unit<'_>) -> CaseOutput {
         match (unit.case.object, &self.server, &self.client) {
-            (Role::Server, Some(target), _) => server_iut::run_case(suite, target, unit.case, unit.version).await,
-            (Role::Client, _, Some(target)) => client_iut::run_case(suite, target, unit.case, unit.version).await,
+            (Role::Server, Some(target), _) => {
+                server_iut::run_case(suite, target, unit.case, unit.version).await
+            }
+            (Role::Client, _, Some(target)) => {
+                client_iut::run_case(suite, target, unit.case, unit.version).await
+            }
             _ => CaseOutput {
                 result: not_run(unit.case, unit.version, "no peer of this role was set up"),
                 exchanges: Vec::new(),
@@ -357,7 +500,10 @@ async fn run_units<S: Future<Output = ()>>(
     state: &mut State,
     stop: &mut std::pin::Pin<&mut S>,
 ) {
-    let possible = units.iter().copied().filter(|u| peers.missing_accounts(u.case).is_empty());
+    let possible = units
+        .iter()
+        .copied()
+        .filter(|u| peers.missing_accounts(u.case).is_empty());
     let mut outputs = futures_util::stream::iter(possible)
         .map(|unit| async move { (unit, peers.run(suite, unit).await) })
         .buffered(jobs.max(1));
@@ -391,8 +537,9 @@ async fn run_units<S: Future<Output = ()>>(
         state.done += 1;
         if state.dead_in_a_row >= BREAKER {
             state.tripped = true;
-            let notice =
-                format!("{BREAKER} cases in a row got no readable answer: the peer is taken for dead, the rest is not run");
+            let notice = format!(
+                "{BREAKER} cases in a row got no readable answer: the peer is taken for dead, the rest is not run"
+            );
             bus.emit(&Event::Notice(notice.clone()));
             state.caveats.push(notice);
             return;

@@ -2,6 +2,7 @@
 
 use crate::base::ItemId;
 use crate::case::{Condition, Test};
+use crate::check::Rule;
 use crate::check::conversation::Judgement;
 use crate::codec::xml::{self, ProblemKind};
 use crate::message::{Envelope, Message, NodeId, Tree};
@@ -10,7 +11,6 @@ use crate::peer::is_xml_type;
 use crate::record::HttpMessage;
 use crate::spec::{Role, Version};
 use crate::verdict::{Criterion, Part, Place, Strength, Verdict};
-use crate::check::Rule;
 
 use super::suite::Suite;
 use super::tally::Tally;
@@ -39,19 +39,29 @@ pub struct Judge<'a> {
 impl Judge<'_> {
     /// How much a breach of an item may cost. An item that is not in the tables cannot bind anybody.
     pub fn strength(&self, item: &ItemId) -> Strength {
-        self.suite.tables.items.get(item).map_or(Strength::Note, |i| i.strength())
+        self.suite
+            .tables
+            .items
+            .get(item)
+            .map_or(Strength::Note, |i| i.strength())
     }
 
     /// Charges a rule that holds or not.
     pub fn charge(&mut self, item: &ItemId, rule: &str, holds: bool, text: String, place: Place) -> Verdict {
-        let verdict = if holds { Verdict::Pass } else { self.strength(item).breach() };
-        self.tally.add(Criterion::new(item, rule, verdict, text).at(place));
+        let verdict = if holds {
+            Verdict::Pass
+        } else {
+            self.strength(item).breach()
+        };
+        self.tally
+            .add(Criterion::new(item, rule, verdict, text).at(place));
         verdict
     }
 
     /// Charges what could not be told.
     pub fn inconclusive(&mut self, item: &ItemId, rule: &str, text: String, place: Place) {
-        self.tally.add(Criterion::new(item, rule, Verdict::Inconc, text).at(place));
+        self.tally
+            .add(Criterion::new(item, rule, Verdict::Inconc, text).at(place));
     }
 
     /// Reads and judges the body of one HTTP message of the peer.
@@ -74,7 +84,13 @@ impl Judge<'_> {
             .is_some_and(|m| m.tree.get(m.tree.root()).name.starts_with("WV-CSP"));
         let http_item = self.own("HTTP", 2);
         let shown = media_type.unwrap_or_else(|| "no Content-Type".to_owned());
-        let verdict = self.charge(&http_item, "media-type", typed, format!("the body is sent as {shown}"), place.clone());
+        let verdict = self.charge(
+            &http_item,
+            "media-type",
+            typed,
+            format!("the body is sent as {shown}"),
+            place.clone(),
+        );
         if verdict > Verdict::Pass {
             read.breaches.push(http_item);
             if !is_csp {
@@ -99,7 +115,13 @@ impl Judge<'_> {
         }
         if reading.is_strict() {
             let item = Rule::WellFormed.item(self.role);
-            self.charge(&item, Rule::WellFormed.name(), true, "the body is well-formed XML".into(), place.clone());
+            self.charge(
+                &item,
+                Rule::WellFormed.name(),
+                true,
+                "the body is well-formed XML".into(),
+                place.clone(),
+            );
         }
         let Some(message) = reading.message else {
             return read;
@@ -126,7 +148,10 @@ impl Judge<'_> {
         }
         if let Some(version) = checked.version {
             if version != self.version && !checked.findings.iter().any(|f| f.rule == Rule::Namespace) {
-                let text = format!("the message is CSP {version}, the conversation is CSP {}", self.version);
+                let text = format!(
+                    "the message is CSP {version}, the conversation is CSP {}",
+                    self.version
+                );
                 self.finding(Rule::Namespace, Strength::Should, &text, place.clone(), breaches);
             }
         }
@@ -139,10 +164,18 @@ impl Judge<'_> {
         }
     }
 
-    fn finding(&mut self, rule: Rule, strength: Strength, text: &str, place: Place, breaches: &mut Vec<ItemId>) {
+    fn finding(
+        &mut self,
+        rule: Rule,
+        strength: Strength,
+        text: &str,
+        place: Place,
+        breaches: &mut Vec<ItemId>,
+    ) {
         let item = rule.item(self.role);
         let verdict = strength.min(self.strength(&item)).breach();
-        self.tally.add(Criterion::new(&item, rule.name(), verdict, text).at(place));
+        self.tally
+            .add(Criterion::new(&item, rule.name(), verdict, text).at(place));
         if verdict >= Verdict::Warn && !breaches.contains(&item) {
             breaches.push(item);
         }
@@ -158,7 +191,13 @@ impl Judge<'_> {
                 path: judgement.path,
                 position: None,
             };
-            let verdict = self.charge(&judgement.item, judgement.rule, judgement.holds, judgement.text, place);
+            let verdict = self.charge(
+                &judgement.item,
+                judgement.rule,
+                judgement.holds,
+                judgement.text,
+                place,
+            );
             if verdict > Verdict::Pass {
                 broken.push(judgement.item);
             }
@@ -216,12 +255,20 @@ pub fn condition(test: &Test, tree: &Tree, values: &dyn Values) -> (bool, String
                 format!("{path} is `{}`, expected {}", shown(&text), allowed.join(" or ")),
                 of(Some(id)),
             ),
-            None => (false, format!("{path} is absent, expected {}", allowed.join(" or ")), String::new()),
+            None => (
+                false,
+                format!("{path} is absent, expected {}", allowed.join(" or ")),
+                String::new(),
+            ),
         },
         Condition::InOrAbsent(path, allowed) => match first_text(tree, path) {
             Some((id, text)) => (
                 allowed.contains(&text),
-                format!("{path} is `{}`, expected `{}` or none", shown(&text), allowed.join("` or `")),
+                format!(
+                    "{path} is `{}`, expected `{}` or none",
+                    shown(&text),
+                    allowed.join("` or `")
+                ),
                 of(Some(id)),
             ),
             None => (true, format!("{path} is absent"), String::new()),
@@ -229,7 +276,11 @@ pub fn condition(test: &Test, tree: &Tree, values: &dyn Values) -> (bool, String
         Condition::NotIn(path, refused) => match first_text(tree, path) {
             Some((id, text)) => (
                 !refused.contains(&text),
-                format!("{path} is `{}`, expected none of {}", shown(&text), refused.join(", ")),
+                format!(
+                    "{path} is `{}`, expected none of {}",
+                    shown(&text),
+                    refused.join(", ")
+                ),
                 of(Some(id)),
             ),
             None => (false, format!("{path} is absent"), String::new()),
@@ -267,18 +318,30 @@ pub fn condition(test: &Test, tree: &Tree, values: &dyn Values) -> (bool, String
                     let is = if same { "equals" } else { "differs from" };
                     (
                         same == wants_same,
-                        format!("{path} is `{}`, which {is} ${name} (`{}`)", shown(&text), shown(&kept)),
+                        format!(
+                            "{path} is `{}`, which {is} ${name} (`{}`)",
+                            shown(&text),
+                            shown(&kept)
+                        ),
                         of(Some(id)),
                     )
                 }
-                (None, _) => (false, format!("{path} is absent, expected one that {word} ${name}"), String::new()),
+                (None, _) => (
+                    false,
+                    format!("{path} is absent, expected one that {word} ${name}"),
+                    String::new(),
+                ),
                 (_, None) => (false, format!("nothing was kept as ${name}"), String::new()),
             }
         }
         Condition::Class(path, class) => match first_text(tree, path) {
             Some((id, text)) => {
                 let ok = text.parse::<u16>().is_ok_and(|c| c / 100 == *class);
-                (ok, format!("{path} is `{}`, expected class {class}xx", shown(&text)), of(Some(id)))
+                (
+                    ok,
+                    format!("{path} is `{}`, expected class {class}xx", shown(&text)),
+                    of(Some(id)),
+                )
             }
             None => (false, format!("{path} is absent"), String::new()),
         },
@@ -290,10 +353,16 @@ fn digest(path: &crate::message::Path, tree: &Tree, values: &dyn Values) -> (boo
     let Some((id, found)) = first_text(tree, path) else {
         return (false, format!("{path} is absent"), String::new());
     };
-    let (Some(nonce), Some(schema), Some(password)) =
-        (values.value("nonce"), values.value("schema"), values.value("password"))
-    else {
-        return (false, "no challenge was sent that a digest could answer".to_owned(), String::new());
+    let (Some(nonce), Some(schema), Some(password)) = (
+        values.value("nonce"),
+        values.value("schema"),
+        values.value("password"),
+    ) else {
+        return (
+            false,
+            "no challenge was sent that a digest could answer".to_owned(),
+            String::new(),
+        );
     };
     let expected = Schema::parse(&schema).and_then(|s| s.digest(&nonce, &password));
     let right = expected.as_deref() == Some(found.as_str());

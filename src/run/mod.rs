@@ -2,6 +2,7 @@
 //! speaks to subscribers; executors take one case each and give back what it came to.
 
 mod claims;
+mod client_iut;
 pub mod dispatcher;
 mod judge;
 pub mod mutants;
@@ -10,7 +11,6 @@ pub mod passive;
 mod plan;
 mod reference;
 mod server_iut;
-mod client_iut;
 mod suite;
 mod tally;
 

@@ -131,11 +131,15 @@ fn one(inputs: &Inputs<'_>, item: &Item, seen: Seen) -> ItemResult {
 fn derive(items: &Items, results: &mut [ItemResult]) {
     let verdicts: BTreeMap<ItemId, ItemVerdict> = results.iter().map(|r| (r.id.clone(), r.verdict)).collect();
     for result in results.iter_mut() {
-        let Some(item) = items.get(&result.id) else { continue };
+        let Some(item) = items.get(&result.id) else {
+            continue;
+        };
         if item.reconstructed || item.untestable.is_some() || result.verdict == ItemVerdict::Na {
             continue;
         }
-        let Some(requirement) = &item.requirement else { continue };
+        let Some(requirement) = &item.requirement else {
+            continue;
+        };
         let (verdict, reason) = evaluate(items, requirement, &verdicts);
         result.verdict = verdict;
         result.reason = reason;

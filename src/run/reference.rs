@@ -98,7 +98,9 @@ fn answer(engine: &mut ServerEngine, arrived: &Arrived, fault: Option<&Fault>, n
         handle(engine, &arrived.request, now_ms)
     };
     let version = version_of(outgoing.tree.as_ref());
-    let edits = fault.map_or(&[][..], |f| f.edits_for(outgoing.tree.as_ref(), &outgoing.answers));
+    let edits = fault.map_or(&[][..], |f| {
+        f.edits_for(outgoing.tree.as_ref(), &outgoing.answers)
+    });
     let draft = Draft {
         version,
         status: outgoing.status,
@@ -195,7 +197,9 @@ impl EmbeddedClient {
 
     /// Does what a user asks for, until nothing more follows by itself. What it cannot do it leaves.
     pub async fn command(&mut self, command: Command) {
-        let Ok(first) = self.engine.start(command) else { return };
+        let Ok(first) = self.engine.start(command) else {
+            return;
+        };
         let mut queue = vec![first];
         let mut sent = 0;
         while !queue.is_empty() && sent < MAX_FOLLOW_UPS {
@@ -245,4 +249,3 @@ impl EmbeddedClient {
         reread(&body).map(|m| m.tree)
     }
 }
-

@@ -205,7 +205,9 @@ impl<'a> Runner<'a> {
             } => self.expect(expected, lane, item.as_ref(), tests, decline),
             Step::Keep { name, path, lane } => {
                 let found = match self.lanes.get(lane).and_then(|l| l.answer.as_ref()) {
-                    Some((Answer::Message(m), _)) => path.first(&m.tree).map(|id| m.tree.text(id).trim().to_owned()),
+                    Some((Answer::Message(m), _)) => {
+                        path.first(&m.tree).map(|id| m.tree.text(id).trim().to_owned())
+                    }
                     _ => None,
                 };
                 match found {
@@ -213,7 +215,9 @@ impl<'a> Runner<'a> {
                         self.kept.insert(name.clone(), value);
                         Ok(())
                     }
-                    None => Err(Stop::Inconclusive(format!("there is no {path} to keep as ${name}"))),
+                    None => Err(Stop::Inconclusive(format!(
+                        "there is no {path} to keep as ${name}"
+                    ))),
                 }
             }
             Step::Fence(fence) => self.fence(fence).await,
@@ -229,16 +233,19 @@ impl<'a> Runner<'a> {
                 }
                 Ok(())
             }
-            Step::Stimulate(_) | Step::On { .. } | Step::Reply { .. } => Err(Stop::Error(
-                "a step for clients in a case for servers".to_owned(),
-            )),
+            Step::Stimulate(_) | Step::On { .. } | Step::Reply { .. } => {
+                Err(Stop::Error("a step for clients in a case for servers".to_owned()))
+            }
         }
     }
 
     fn predefined(&self, name: &str) -> Option<String> {
         if let Some((account, field)) = name.split_once('.') {
             if field == "client-id" {
-                return self.lanes.get(account).map(|l| l.engine.config().client_id.clone());
+                return self
+                    .lanes
+                    .get(account)
+                    .map(|l| l.engine.config().client_id.clone());
             }
             let credentials = self.target.accounts.get(account)?;
             return match field {
@@ -280,7 +287,11 @@ impl<'a> Runner<'a> {
                 }
             };
             let number = self.lanes.len() + 1;
-            let word = format!("{}-{:x}", self.target.run_id, short_hash(self.case.id.as_str(), self.judge.version));
+            let word = format!(
+                "{}-{:x}",
+                self.target.run_id,
+                short_hash(self.case.id.as_str(), self.judge.version)
+            );
             let engine = ClientEngine::new(ClientConfig {
                 version: self.judge.version,
                 credentials,
@@ -365,7 +376,10 @@ impl<'a> Runner<'a> {
         }));
         let sent = super::suite::reread(&encoded.body);
         let (answer, mut breaches) = self.read_answer(response, number);
-        let clean = sent.as_ref().filter(|m| self.is_correct(m)).map(|m| m.tree.clone());
+        let clean = sent
+            .as_ref()
+            .filter(|m| self.is_correct(m))
+            .map(|m| m.tree.clone());
         let asked = sent
             .as_ref()
             .and_then(|m| Envelope::of(&m.tree))
@@ -381,7 +395,9 @@ impl<'a> Runner<'a> {
         let lane = self.lane(lane_name)?;
         let before = lane.engine.session().map(str::to_owned);
         let judgements = match &clean {
-            Some(request) => lane.conversation.server_answer(&suite.tables.syntax, request, tree),
+            Some(request) => lane
+                .conversation
+                .server_answer(&suite.tables.syntax, request, tree),
             None => Vec::new(),
         };
         if let Some(tree) = tree {
@@ -489,11 +505,19 @@ impl<'a> Runner<'a> {
                     place.clone(),
                 );
                 let same = self.judge.own("HTTP", 3);
-                self.judge
-                    .charge(&same, "same-encoding", true, "XML is answered in XML".into(), place);
+                self.judge.charge(
+                    &same,
+                    "same-encoding",
+                    true,
+                    "XML is answered in XML".into(),
+                    place,
+                );
                 (Answer::Message(Box::new(message)), breaches)
             }
-            None => (Answer::Unreadable("a body that is no message".to_owned()), breaches),
+            None => (
+                Answer::Unreadable("a body that is no message".to_owned()),
+                breaches,
+            ),
         }
     }
 
@@ -544,7 +568,9 @@ impl<'a> Runner<'a> {
                 return self.unmet(&item, &rule, text, place);
             }
         }
-        let Answer::Message(message) = &answer else { return Ok(()) };
+        let Answer::Message(message) = &answer else {
+            return Ok(());
+        };
         let mut stop = None;
         for test in tests {
             let charged = test.item.as_ref().unwrap_or(&item).clone();
@@ -574,8 +600,13 @@ impl<'a> Runner<'a> {
     fn answered(&mut self, place: &Place, yes: bool, asked: &str, text: &str) {
         let item = self.judge.own("ENV", 14);
         if self.phase == Phase::Procedure || !yes {
-            let text = if yes { format!("{asked} is answered") } else { format!("{asked}: {text}") };
-            self.judge.charge(&item, "request-answered", yes, text, place.clone());
+            let text = if yes {
+                format!("{asked} is answered")
+            } else {
+                format!("{asked}: {text}")
+            };
+            self.judge
+                .charge(&item, "request-answered", yes, text, place.clone());
         }
     }
 
@@ -586,12 +617,21 @@ impl<'a> Runner<'a> {
                 self.judge.charge(item, rule, false, text, place);
                 Err(Stop::Charged)
             }
-            _ => Err(Stop::Inconclusive(format!("a precondition does not hold: {text}"))),
+            _ => Err(Stop::Inconclusive(format!(
+                "a precondition does not hold: {text}"
+            ))),
         }
     }
 
     /// What cannot be told because the message breaks another item.
-    fn blocked(&mut self, item: &ItemId, rule: &str, text: String, by: &[ItemId], place: Place) -> Result<(), Stop> {
+    fn blocked(
+        &mut self,
+        item: &ItemId,
+        rule: &str,
+        text: String,
+        by: &[ItemId],
+        place: Place,
+    ) -> Result<(), Stop> {
         let names: Vec<&str> = by.iter().map(ItemId::as_str).collect();
         let text = format!("{text} (blocked by {})", names.join(", "));
         if self.phase == Phase::Procedure {
@@ -603,7 +643,8 @@ impl<'a> Runner<'a> {
     /// A valid request that must be served: shows that the peer is alive and its session whole.
     async fn fence(&mut self, fence: &Fence) -> Result<(), Stop> {
         let since = Instant::now();
-        self.send(&["KeepAlive-Request".to_owned()], &fence.lane, &[]).await?;
+        self.send(&["KeepAlive-Request".to_owned()], &fence.lane, &[])
+            .await?;
         let lane = self.lane(&fence.lane)?;
         let alive = match lane.answer.as_ref() {
             Some((Answer::Message(m), _)) => first_code(&m.tree).is_some_and(|c| c / 100 == 2),
@@ -747,7 +788,10 @@ fn outcome(expected: &Expected, answer: &Answer, tests: &[Test]) -> Outcome {
         Expected::Delivery => match answer {
             Answer::Empty => true,
             Answer::Message(m) => Envelope::of(&m.tree).is_some_and(|e| {
-                e.transactions.iter().all(|t| t.mode == Mode::Request || t.name == "Status") && !refused
+                e.transactions
+                    .iter()
+                    .all(|t| t.mode == Mode::Request || t.name == "Status")
+                    && !refused
             }),
             _ => false,
         },
@@ -766,7 +810,10 @@ fn outcome(expected: &Expected, answer: &Answer, tests: &[Test]) -> Outcome {
 /// Silence on a request that is to be refused breaks the general rule; silence where a certain
 /// answer is due breaks the rule of that transaction.
 fn silence_is_general(expected: &Expected) -> bool {
-    matches!(expected, Expected::Refusal | Expected::Answer | Expected::NotServed)
+    matches!(
+        expected,
+        Expected::Refusal | Expected::Answer | Expected::NotServed
+    )
 }
 
 fn mentions_code(condition: &Condition) -> bool {
@@ -794,7 +841,9 @@ fn first_code(tree: &Tree) -> Option<u16> {
 fn short_hash(text: &str, version: Version) -> u32 {
     text.bytes()
         .chain(version.as_str().bytes())
-        .fold(2_166_136_261_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(16_777_619))
+        .fold(2_166_136_261_u32, |h, b| {
+            (h ^ u32::from(b)).wrapping_mul(16_777_619)
+        })
 }
 
 /// Whole milliseconds.
@@ -815,7 +864,11 @@ pub enum SanityProblem {
 
 /// One login and logout in a version; without accounts, one login of a user that does not exist.
 pub async fn sanity(suite: &Suite, target: &ServerTarget, version: Version) -> Option<SanityProblem> {
-    let lane = if target.accounts.contains_key("A") { "A" } else { "none" };
+    let lane = if target.accounts.contains_key("A") {
+        "A"
+    } else {
+        "none"
+    };
     let case = Case {
         id: CaseId::parse("sanity").ok()?,
         title: String::new(),
@@ -842,13 +895,20 @@ pub async fn sanity(suite: &Suite, target: &ServerTarget, version: Version) -> O
         Answer::Failed(failure) => Some(SanityProblem::Trouble(failure.to_string())),
         Answer::Message(message) => match first_code(&message.tree) {
             Some(505) => Some(SanityProblem::VersionRefused(505)),
-            _ if lane == "A" && runner.lanes.get(lane)?.engine.session().is_none() => Some(SanityProblem::Trouble(
-                format!("the login of account A is answered by {}", describe(&message.tree)),
-            )),
+            _ if lane == "A" && runner.lanes.get(lane)?.engine.session().is_none() => {
+                Some(SanityProblem::Trouble(format!(
+                    "the login of account A is answered by {}",
+                    describe(&message.tree)
+                )))
+            }
             _ => None,
         },
-        Answer::Empty => Some(SanityProblem::Trouble("a login is answered by an empty body".to_owned())),
-        Answer::Refused(status) => Some(SanityProblem::Trouble(format!("a login is answered by HTTP {status}"))),
+        Answer::Empty => Some(SanityProblem::Trouble(
+            "a login is answered by an empty body".to_owned(),
+        )),
+        Answer::Refused(status) => Some(SanityProblem::Trouble(format!(
+            "a login is answered by HTTP {status}"
+        ))),
         Answer::Unreadable(what) => Some(SanityProblem::Trouble(format!("a login is answered by {what}"))),
     };
     runner.log_out().await;

@@ -6,13 +6,13 @@ use crate::base::{FileError, FileSet};
 use crate::case::generate::{self, Sample};
 use crate::case::{self, Cases};
 use crate::check::Checker;
+use crate::codec::xml::{self, WriteOptions};
 use crate::message::{Envelope, Message, Tree};
 use crate::peer::Credentials;
+use crate::peer::MEDIA_TYPE_XML;
 use crate::peer::client::{ClientConfig, ClientEngine};
 use crate::peer::fault::{self, Fault};
 use crate::peer::server::{Incoming, ServerConfig, ServerEngine};
-use crate::peer::MEDIA_TYPE_XML;
-use crate::codec::xml::{self, WriteOptions};
 use crate::spec::tables::Tables;
 use crate::spec::{Role, Version};
 
@@ -46,7 +46,10 @@ impl Suite {
                 return Err(FileError::new(
                     &fault.file,
                     fault.line,
-                    format!("the fault `{}` breaks {id}, which is not in the tables", fault.name),
+                    format!(
+                        "the fault `{}` breaks {id}, which is not in the tables",
+                        fault.name
+                    ),
                 )
                 .fix("`imps-scr scr list` shows the items"));
             }
@@ -100,7 +103,9 @@ fn samples(checker: &Arc<Checker>) -> Vec<Sample> {
             Arc::clone(checker),
         );
         for primitive in ["Login-Request", "KeepAlive-Request"] {
-            let Ok(request) = client.request(primitive) else { continue };
+            let Ok(request) = client.request(primitive) else {
+                continue;
+            };
             let body = xml::write(&request, &WriteOptions::default());
             let answer = server.handle(
                 0,

@@ -43,7 +43,9 @@ impl Tally {
 
     /// Whether anything was charged to this item.
     pub fn has(&self, item: &crate::base::ItemId) -> bool {
-        self.entries.iter().any(|e| e.item == *item && e.verdict != Verdict::None)
+        self.entries
+            .iter()
+            .any(|e| e.item == *item && e.verdict != Verdict::None)
     }
 
     /// The worst of all.

@@ -31,7 +31,11 @@ impl Address {
         } else {
             self.host.clone()
         };
-        if self.port == 80 { host } else { format!("{host}:{}", self.port) }
+        if self.port == 80 {
+            host
+        } else {
+            format!("{host}:{}", self.port)
+        }
     }
 }
 
@@ -77,7 +81,12 @@ pub async fn exchange(
     (request, response)
 }
 
-async fn send(address: &Address, method: &str, request: &HttpMessage, wire: &Wire) -> Result<HttpMessage, Failure> {
+async fn send(
+    address: &Address,
+    method: &str,
+    request: &HttpMessage,
+    wire: &Wire,
+) -> Result<HttpMessage, Failure> {
     let stream = TcpStream::connect((address.host.as_str(), address.port))
         .await
         .map_err(|e| Failure::Unreachable(e.to_string()))?;
@@ -88,7 +97,9 @@ async fn send(address: &Address, method: &str, request: &HttpMessage, wire: &Wir
         .handshake::<_, Full<Bytes>>(io)
         .await
         .map_err(|e| classify(&e, wire))?;
-    let mut builder = hyper::Request::builder().method(method).uri(address.path.as_str());
+    let mut builder = hyper::Request::builder()
+        .method(method)
+        .uri(address.path.as_str());
     for (name, value) in &request.headers {
         builder = builder.header(name, value);
     }
@@ -98,7 +109,10 @@ async fn send(address: &Address, method: &str, request: &HttpMessage, wire: &Wir
     // The connection must be driven while the answer is awaited; it ends with this future.
     let mut connection = std::pin::pin!(connection);
     let mut answer = std::pin::pin!(async {
-        let response = sender.send_request(message).await.map_err(|e| classify(&e, wire))?;
+        let response = sender
+            .send_request(message)
+            .await
+            .map_err(|e| classify(&e, wire))?;
         collect(response, wire).await
     });
     tokio::select! {
@@ -121,7 +135,12 @@ async fn collect(response: hyper::Response<Incoming>, wire: &Wire) -> Result<Htt
         headers: parts
             .headers
             .iter()
-            .map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
+            .map(|(n, v)| {
+                (
+                    n.as_str().to_owned(),
+                    String::from_utf8_lossy(v.as_bytes()).into_owned(),
+                )
+            })
             .collect(),
         body: Vec::new(),
     };
