@@ -717,9 +717,10 @@ impl<'a> Runner<'a> {
             }
         }
         if !self.vouched {
-            self.judge
-                .tally
-                .distrust("nothing shows that the peer does anything: no session was opened in this case");
+            self.judge.tally.distrust(
+                &self.case.scr,
+                "nothing shows that the peer does anything: no session was opened in this case",
+            );
         }
         let verdict = self.judge.tally.verdict();
         CaseOutput {

@@ -53,11 +53,16 @@ impl Tally {
         self.entries.iter().map(|e| e.verdict).max().unwrap_or_default()
     }
 
-    /// Turns every pass into an inconclusive one: nothing shows that the peer does anything.
-    pub fn distrust(&mut self, reason: &str) {
+    /// Takes every pass away: nothing shows that the peer does anything of its own. The items that the
+    /// case is about become inconclusive; for the general ones this case is no evidence, neither way.
+    pub fn distrust(&mut self, own: &[crate::base::ItemId], reason: &str) {
         for entry in &mut self.entries {
             if entry.verdict == Verdict::Pass {
-                entry.verdict = Verdict::Inconc;
+                entry.verdict = if own.contains(&entry.item) {
+                    Verdict::Inconc
+                } else {
+                    Verdict::None
+                };
                 entry.text = format!("{reason}; seen: {}", entry.text);
             }
         }
