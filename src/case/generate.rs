@@ -63,14 +63,24 @@ pub fn generate(checker: &Checker, samples: &[Sample]) -> Vec<Case> {
             let Some(case) = case_of(sample, &variant) else {
                 continue;
             };
-            // The same change in the other version is the same case.
-            match cases.iter_mut().find(|c| c.id == case.id) {
-                Some(known) => known.versions.extend(case.versions),
-                None => cases.push(case),
-            }
+            add(&mut cases, case, sample.version);
         }
     }
     cases
+}
+
+/// The same change in the other version is the same case; a change that differs is one of its own.
+fn add(cases: &mut Vec<Case>, mut case: Case, version: Version) {
+    match cases.iter_mut().find(|c| c.id == case.id) {
+        Some(known) if known.procedure == case.procedure => known.versions.extend(case.versions),
+        Some(_) => {
+            if let Ok(id) = CaseId::parse(&format!("{}.csp{version}", case.id)) {
+                case.id = id;
+                cases.push(case);
+            }
+        }
+        None => cases.push(case),
+    }
 }
 
 fn variants(checker: &Checker, sample: &Sample) -> Vec<Variant> {

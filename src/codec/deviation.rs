@@ -321,7 +321,11 @@ impl Draft {
             | Edit::Poll(_)
             | Edit::Twice => {
                 let tree = self.tree.as_mut().ok_or("there is no message to edit")?;
+                let before = tree.clone();
                 edit_tree(tree, version, edit, kept)?;
+                if *tree == before {
+                    return Err(format!("an edit changes nothing: {edit:?}"));
+                }
             }
         }
         Ok(())

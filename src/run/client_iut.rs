@@ -669,7 +669,9 @@ impl<'a> Runner<'a> {
             }
         }
         if !self.seen {
-            self.judge.tally.distrust(&self.case.scr, "the client sent nothing in this case");
+            self.judge
+                .tally
+                .distrust(&self.case.scr, "the client sent nothing in this case");
         }
         let exchanges = std::mem::take(&mut self.exchanges);
         let silence = std::mem::take(&mut self.silence);
