@@ -166,24 +166,24 @@ fn positions(file: &str, text: &str) -> Result<BTreeMap<String, usize>, FileErro
             }
             Event::Scalar(value, _, anchor, _) => {
                 no_anchor(file, line, anchor)?;
-                if let Some(Frame::Map { keys, pending }) = stack.last_mut() {
-                    if pending.is_none() {
-                        let key = value.into_owned();
-                        if !keys.insert(key.clone()) {
-                            return Err(
-                                FileError::new(file, line, format!("the key `{key}` stands twice"))
-                                    .fix("keep one of them"),
-                            );
-                        }
-                        path.push(if path.is_empty() {
-                            key.clone()
-                        } else {
-                            format!(".{key}")
-                        });
-                        lines.insert(path.concat(), line);
-                        *pending = Some(key);
-                        continue;
+                if let Some(Frame::Map { keys, pending }) = stack.last_mut()
+                    && pending.is_none()
+                {
+                    let key = value.into_owned();
+                    if !keys.insert(key.clone()) {
+                        return Err(
+                            FileError::new(file, line, format!("the key `{key}` stands twice"))
+                                .fix("keep one of them"),
+                        );
                     }
+                    path.push(if path.is_empty() {
+                        key.clone()
+                    } else {
+                        format!(".{key}")
+                    });
+                    lines.insert(path.concat(), line);
+                    *pending = Some(key);
+                    continue;
                 }
                 enter(&mut stack, &mut path, &mut lines, line);
                 leave(&mut stack, &mut path);

@@ -273,15 +273,15 @@ fn envelope_variants(sample: &Sample, push: &mut dyn FnMut(String, String, Kind,
             },
         );
     }
-    if sample.from == Role::Client {
-        if let Some(path) = known("TransactionMode") {
-            push(
-                "mode".into(),
-                "a request in mode Response".into(),
-                Kind::Mode,
-                Edit::Set(path, "Response".into()),
-            );
-        }
+    if sample.from == Role::Client
+        && let Some(path) = known("TransactionMode")
+    {
+        push(
+            "mode".into(),
+            "a request in mode Response".into(),
+            Kind::Mode,
+            Edit::Set(path, "Response".into()),
+        );
     }
 }
 

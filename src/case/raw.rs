@@ -109,6 +109,9 @@ pub struct RawTest {
     digest: Option<Path>,
 }
 
+/// Turns the steps within a step into steps, fragments included.
+pub type Expand<'a> = dyn FnMut(&[RawStep]) -> Result<Vec<Step>, String> + 'a;
+
 /// Longest wait that a case may ask for, in milliseconds.
 const MAX_WAIT_MS: u64 = 60_000;
 /// Most repetitions.
@@ -116,10 +119,7 @@ const MAX_REPEAT: u32 = 100;
 
 impl RawStep {
     /// The step, with fragments left to the caller.
-    pub fn to_step(
-        &self,
-        expand: &mut dyn FnMut(&[RawStep]) -> Result<Vec<Step>, String>,
-    ) -> Result<Step, String> {
+    pub fn to_step(&self, expand: &mut Expand<'_>) -> Result<Step, String> {
         let kinds = [
             self.send.is_some(),
             self.expect.is_some(),

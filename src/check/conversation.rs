@@ -183,27 +183,27 @@ impl Conversation {
             ));
         }
         // Only a known primitive can be the wrong one; an unknown one is the content model's affair.
-        if syntax.primitive(&answer.name).is_some() {
-            if let Some(row) = syntax.primitive(&request.name) {
-                let fits = row.answers.iter().any(|a| *a == answer.name);
-                out.push(self.judge(
-                    "ENV",
-                    17,
-                    "answer-primitive",
-                    fits,
-                    if fits {
-                        format!("{} is answered by {}", request.name, answer.name)
-                    } else {
-                        format!(
-                            "{} is answered by {}, expected {}",
-                            request.name,
-                            answer.name,
-                            row.answers.join(" or ")
-                        )
-                    },
-                    path,
-                ));
-            }
+        if syntax.primitive(&answer.name).is_some()
+            && let Some(row) = syntax.primitive(&request.name)
+        {
+            let fits = row.answers.contains(&answer.name);
+            out.push(self.judge(
+                "ENV",
+                17,
+                "answer-primitive",
+                fits,
+                if fits {
+                    format!("{} is answered by {}", request.name, answer.name)
+                } else {
+                    format!(
+                        "{} is answered by {}, expected {}",
+                        request.name,
+                        answer.name,
+                        row.answers.join(" or ")
+                    )
+                },
+                path,
+            ));
         }
     }
 
@@ -267,10 +267,10 @@ impl Conversation {
                 let Some(node) = transaction.primitive else {
                     continue;
                 };
-                if transaction.name == "Login-Response" {
-                    if let Some(id) = tree.child_text(node, "SessionID").filter(|s| !s.is_empty()) {
-                        self.session = Some(id);
-                    }
+                if transaction.name == "Login-Response"
+                    && let Some(id) = tree.child_text(node, "SessionID").filter(|s| !s.is_empty())
+                {
+                    self.session = Some(id);
                 }
             }
         }
@@ -467,11 +467,11 @@ impl Conversation {
             }
         }
         let logout = names.iter().any(|n| n == "Logout-Request");
-        if logout || ended_by_server {
-            if let Some(id) = self.session.take() {
-                self.ended
-                    .push((id, if logout { Ended::Logout } else { Ended::ByServer }));
-            }
+        if (logout || ended_by_server)
+            && let Some(id) = self.session.take()
+        {
+            self.ended
+                .push((id, if logout { Ended::Logout } else { Ended::ByServer }));
         }
     }
 

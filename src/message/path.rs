@@ -11,7 +11,7 @@ use std::fmt;
 use super::tree::{NodeId, Tree};
 
 /// A parsed path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Path {
     source: String,
     rooted: bool,
@@ -136,6 +136,12 @@ fn index(text: &str) -> Option<usize> {
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.source)
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.source)
     }
 }
 

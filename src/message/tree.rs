@@ -238,10 +238,10 @@ impl Tree {
                     .elements(parent)
                     .filter(|e| self.get(*e).name == element.name)
                     .collect();
-                if same.len() > 1 {
-                    if let Some(n) = same.iter().position(|e| *e == node) {
-                        part.push_str(&format!("[{}]", n + 1));
-                    }
+                if same.len() > 1
+                    && let Some(n) = same.iter().position(|e| *e == node)
+                {
+                    part.push_str(&format!("[{}]", n + 1));
                 }
             }
             parts.push(part);

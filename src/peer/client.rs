@@ -372,10 +372,11 @@ impl ClientEngine {
                         self.session = None;
                     }
                 }
-                "Status" if envelope.session_type == SessionType::Outband => {
-                    if self.fault == Some(ClientFault::IgnoresRefusedLogin) {
-                        self.session = Some("assumed".to_owned());
-                    }
+                "Status"
+                    if envelope.session_type == SessionType::Outband
+                        && self.fault == Some(ClientFault::IgnoresRefusedLogin) =>
+                {
+                    self.session = Some("assumed".to_owned());
                 }
                 _ => {}
             }

@@ -269,12 +269,9 @@ impl ServerEngine {
                         self.login(now_ms, version, tree, primitive),
                     ));
                 }
-                ("Polling-Request", Some(id)) => parts.extend(self.poll(&id.to_owned())),
+                ("Polling-Request", Some(id)) => parts.extend(self.poll(id)),
                 ("KeepAlive-Request", Some(id)) => {
-                    parts.push(response(
-                        transaction,
-                        self.keep_alive(&id.to_owned(), tree, primitive),
-                    ));
+                    parts.push(response(transaction, self.keep_alive(id, tree, primitive)));
                 }
                 ("Logout-Request", Some(id)) => {
                     ends = Some(id.to_owned());
@@ -293,10 +290,10 @@ impl ServerEngine {
             .as_deref()
             .and_then(|id| self.sessions.get(id))
             .is_some_and(|s| !s.queue.is_empty());
-        if let Some(id) = ends {
-            if self.fault != Some(ServerFault::ServesAfterLogout) {
-                self.sessions.remove(&id);
-            }
+        if let Some(id) = ends
+            && self.fault != Some(ServerFault::ServesAfterLogout)
+        {
+            self.sessions.remove(&id);
         }
         if parts.is_empty() {
             return Outgoing {

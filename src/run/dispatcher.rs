@@ -379,17 +379,17 @@ impl Peers {
                     });
                     peers._embedded = Some(embedded);
                 }
-                if roles.contains(&Role::Client) {
-                    if let Some(credentials) = accounts.get("A") {
-                        peers.client = Some(ClientTarget {
-                            credentials: credentials.clone(),
-                            fault: fault_of(Role::Client),
-                            response: EMBEDDED_PATIENCE,
-                            run_id,
-                            epoch,
-                            seed: random.u64(..),
-                        });
-                    }
+                if roles.contains(&Role::Client)
+                    && let Some(credentials) = accounts.get("A")
+                {
+                    peers.client = Some(ClientTarget {
+                        credentials: credentials.clone(),
+                        fault: fault_of(Role::Client),
+                        response: EMBEDDED_PATIENCE,
+                        run_id,
+                        epoch,
+                        seed: random.u64(..),
+                    });
                 }
                 Ok(peers)
             }

@@ -146,14 +146,15 @@ impl Judge<'_> {
             };
             self.finding(finding.rule, finding.strength, &finding.text, at, breaches);
         }
-        if let Some(version) = checked.version {
-            if version != self.version && !checked.findings.iter().any(|f| f.rule == Rule::Namespace) {
-                let text = format!(
-                    "the message is CSP {version}, the conversation is CSP {}",
-                    self.version
-                );
-                self.finding(Rule::Namespace, Strength::Should, &text, place.clone(), breaches);
-            }
+        if let Some(version) = checked.version
+            && version != self.version
+            && !checked.findings.iter().any(|f| f.rule == Rule::Namespace)
+        {
+            let text = format!(
+                "the message is CSP {version}, the conversation is CSP {}",
+                self.version
+            );
+            self.finding(Rule::Namespace, Strength::Should, &text, place.clone(), breaches);
         }
         for (rule, judged) in &checked.judged {
             if checked.findings.iter().any(|f| f.rule == *rule) {
