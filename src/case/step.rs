@@ -30,8 +30,8 @@ pub enum Step {
         /// Codes by which the peer says that it does not have this: the items become `na` unless claimed.
         decline: Vec<u16>,
     },
-    /// Client under test: make the client act.
-    Stimulate(Command),
+    /// Client under test: make the client act, one command after the other.
+    Stimulate(Vec<Command>),
     /// Client under test: wait for a message of the client.
     On {
         /// What.

@@ -3,6 +3,7 @@
 
 mod completions;
 pub mod exit;
+mod reference;
 mod run;
 mod scr;
 mod validate;
@@ -58,6 +59,8 @@ enum Command {
     Run(Box<run::Args>),
     /// Judge captured messages: files, folders or standard input
     Validate(validate::Args),
+    /// Run the embedded reference alone
+    Reference(reference::Args),
     /// Show and check the requirement tables
     Scr(scr::Args),
     /// Print a completion script for a shell
@@ -78,6 +81,7 @@ pub fn main() -> Exit {
     let result = match cli.command {
         Command::Run(args) => run::run(&args, &cli.common),
         Command::Validate(args) => validate::run(&args, &cli.common),
+        Command::Reference(args) => reference::run(&args, &cli.common),
         Command::Scr(args) => scr::run(&args, &cli.common),
         Command::Completions(args) => completions::run(&args),
     };
