@@ -531,6 +531,14 @@ fn broken_files() {
         &format!("{head}  CSP-LOGINP-S-001: perhaps\n"),
     );
     refused(&["run", "--ics", &ics], &["ics.yaml:7", "fix:"]);
+    let client = head
+        .replace("role: server", "role: client")
+        .replace("claims:\n", "claims: {}\n");
+    let ics = write(dir.path(), "ics.yaml", &client);
+    refused(
+        &["run", "--role", "server", "--ics", &ics],
+        &["ics.yaml", "client", "fix:"],
+    );
     let ics = write(dir.path(), "ics.yaml", &format!("{head}  : [\n"));
     refused(&["run", "--ics", &ics], &["ics.yaml:", "fix:"]);
 }
