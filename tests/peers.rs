@@ -167,12 +167,9 @@ fn pour(head: &'static str, piece: &'static [u8]) -> Peer {
 
 #[test]
 fn bodies_without_end() {
-    const PIECE: [u8; 32_768] = [b'a'; 32_768];
-    const CHUNK: &[u8] = b"400\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-    let mut chunk = CHUNK[..5].to_vec();
-    chunk.extend_from_slice(&[b'a'; 0x400]);
-    chunk.extend_from_slice(b"\r\n");
-    let chunk: &'static [u8] = chunk.leak();
+    static PIECE: [u8; 32_768] = [b'a'; 32_768];
+    let chunk = format!("400\r\n{}\r\n", "a".repeat(0x400));
+    let chunk: &'static [u8] = chunk.into_bytes().leak();
     survives(
         "chunks",
         &pour(
@@ -708,6 +705,29 @@ fn stopped_by(signal: &str) {
 fn an_interrupted_run_keeps_what_it_knows() {
     stopped_by("INT");
     stopped_by("TERM");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interruption_ends_the_last_look_too() {
+    // One login before the case, one in it; the third is the look at the server after the run.
+    let (sender, silent) = mpsc::channel();
+    let state = Mutex::new((0, sender));
+    let peer = working(test_accounts(), move |request, octets| {
+        let mut state = state.lock().unwrap();
+        state.0 += i32::from(request.has("Login-Request"));
+        if state.0 < 3 {
+            return Some(octets);
+        }
+        let _ = state.1.send(());
+        None
+    });
+    let running = common::start_against(&peer, "3600s", &["--csp", "1.2", "--filter", ONE]);
+    silent.recv().unwrap();
+    running.signal("INT");
+    let run = running.wait(Some(&peer));
+    assert_eq!(run.code, Some(130), "{}{}", run.stdout, run.stderr);
+    assert!(!run.items("pass").is_empty(), "{}", run.stdout);
 }
 
 #[cfg(unix)]

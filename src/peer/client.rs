@@ -367,10 +367,10 @@ impl ClientEngine {
                     }
                 }
                 "Disconnect" => self.session = None,
-                _ if matches!(code, Some(600 | 601 | 604)) => {
-                    if self.fault != Some(ClientFault::KeepsDeadSession) {
-                        self.session = None;
-                    }
+                _ if matches!(code, Some(600 | 601 | 604))
+                    && self.fault != Some(ClientFault::KeepsDeadSession) =>
+                {
+                    self.session = None;
                 }
                 "Status"
                     if envelope.session_type == SessionType::Outband

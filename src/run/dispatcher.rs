@@ -134,7 +134,12 @@ pub async fn run(
         run_units(suite, &peers, &runnable, options.jobs, bus, &mut state, &mut stop).await;
     }
     if state.unreachable.is_none() && !state.interrupted && healthy && !state.tripped {
-        for (version, problem) in peers.sanity(suite, &versions).await {
+        let last = tokio::select! {
+            biased;
+            () = &mut stop => { state.interrupted = true; Vec::new() }
+            found = peers.sanity(suite, &versions) => found,
+        };
+        for (version, problem) in last {
             let text = match problem {
                 Sanity::Unreachable(why) | Sanity::Trouble(why) => why,
                 Sanity::VersionRefused(code) => format!("the version is refused with code {code}"),
