@@ -104,8 +104,12 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     bus.subscribe(Box::new(Arc::clone(&transcript)));
     bus.subscribe(Box::new(Arc::clone(&collector)));
     bus.subscribe(Box::new(Arc::clone(&results)));
-    if let Some(progress) = Progress::new(common.quiet, Arc::clone(&masker)) {
-        bus.subscribe(Box::new(progress));
+    match Progress::new(common.quiet, Arc::clone(&masker)) {
+        Some(progress) => bus.subscribe(Box::new(progress)),
+        None if !common.quiet => bus.subscribe(Box::new(Notices {
+            masker: Arc::clone(&masker),
+        })),
+        None => {}
     }
     let outcome = go(&suite, &iut, &options, args, &mut bus)?;
     let collector = lock(&collector);
@@ -349,6 +353,20 @@ fn write_ics(out: &Path, collector: &Collector, outcome: &RunOutcome) -> Result<
         written.push(path);
     }
     Ok(written)
+}
+
+/// Says notices at once where there is no progress bar to say them: where a client is waited for, say.
+struct Notices {
+    masker: Arc<Masker>,
+}
+
+impl Subscriber for Notices {
+    fn on(&mut self, event: &Event) {
+        if let Event::Notice(text) = event {
+            let text = self.masker.text(text);
+            super::complain(&format!("note: {}", crate::base::escape::plain(&text)));
+        }
+    }
 }
 
 /// What the exit code is computed from.

@@ -19,7 +19,7 @@ use crate::transport::client::{Address, Outgoing, exchange};
 use crate::verdict::{Part, Place, Strength, Verdict};
 
 use super::CaseOutput;
-use super::judge::{Judge, Read, Values, code_of, condition, describe, first_code};
+use super::judge::{Judge, Read, Values, condition, describe, first_code};
 use super::suite::Suite;
 use super::tally::Tally;
 use super::vouch::Voucher;
