@@ -296,6 +296,7 @@ struct CaseView {
     duration_ms: u64,
     scr: Vec<Link>,
     criteria: Vec<CriterionView>,
+    asides: Vec<String>,
     silence: Vec<String>,
     exchanges: Vec<ExchangeView>,
     left_out: usize,
@@ -337,6 +338,7 @@ fn cases(
                 duration_ms: case.duration_ms,
                 scr: case.scr.iter().map(|i| item_link(report, i)).collect(),
                 criteria: criteria(report, case, anchor, &numbers),
+                asides: asides(report, case),
                 silence: case
                     .silence
                     .iter()
@@ -354,6 +356,27 @@ fn cases(
             }
         })
         .collect()
+}
+
+/// A general rule that passed in a case about something else: a line is enough, or the page of a whole
+/// run would be mostly these.
+fn is_aside(case: &Case, criterion: &Criterion) -> bool {
+    criterion.verdict <= Verdict::Pass && !case.scr.contains(&criterion.item)
+}
+
+/// The general rules that passed, each with its evidence in a line.
+fn asides(report: &Report, case: &Case) -> Vec<String> {
+    let line = |c: &Criterion| {
+        let at = c.places.first().map(place).unwrap_or_default();
+        let times = if c.count > 1 { format!(" ({}×)", c.count) } else { String::new() };
+        safe(&format!(
+            "{} {}: {}{times}, {at}",
+            report.marked(&c.item),
+            c.rule,
+            c.text()
+        ))
+    };
+    case.criteria.iter().filter(|c| is_aside(case, c)).map(line).collect()
 }
 
 fn criteria(report: &Report, case: &Case, anchor: &str, numbers: &BTreeSet<u32>) -> Vec<CriterionView> {
@@ -378,7 +401,7 @@ fn criteria(report: &Report, case: &Case, anchor: &str, numbers: &BTreeSet<u32>)
         count: c.count,
         places: c.places.iter().map(link).filter(|l| !l.text.is_empty()).collect(),
     };
-    let mut all: Vec<&Criterion> = case.criteria.iter().collect();
+    let mut all: Vec<&Criterion> = case.criteria.iter().filter(|c| !is_aside(case, c)).collect();
     all.sort_by_key(|c| std::cmp::Reverse(c.verdict));
     all.into_iter().map(view).collect()
 }

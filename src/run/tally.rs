@@ -35,7 +35,12 @@ impl Tally {
             entry.places = vec![criterion.place];
         } else if criterion.verdict == entry.verdict {
             entry.count += 1;
-            if entry.places.len() < MAX_FINDINGS_PER_ITEM && !entry.places.contains(&criterion.place) {
+            // Of what passes one place is evidence; of what fails the first ones are wanted.
+            let room = match entry.verdict {
+                Verdict::None | Verdict::Pass => 1,
+                _ => MAX_FINDINGS_PER_ITEM,
+            };
+            if entry.places.len() < room && !entry.places.contains(&criterion.place) {
                 entry.places.push(criterion.place);
             }
         }
