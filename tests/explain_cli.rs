@@ -3,7 +3,6 @@
 use imps_scr as imps;
 
 #[path = "../src/report/fixture.rs"]
-#[expect(dead_code, reason = "the fixture serves several tests")]
 mod fixture;
 
 use std::fs;

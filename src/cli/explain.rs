@@ -7,7 +7,7 @@ use super::{Common, Failure, exit::Exit, output};
 use crate::base::CaseId;
 use crate::base::escape::plain;
 use crate::case::{Case, Step};
-use crate::report::{Report, explain_case, explain_item};
+use crate::report::{Report, SELF_TEST, explain_case, explain_item};
 use crate::run::Suite;
 use crate::spec::Item;
 use crate::spec::items::nearest;
@@ -53,12 +53,18 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
             "`imps-scr scr list` shows every item, `imps-scr run --list` every case",
         ));
     };
+    if report.as_ref().is_some_and(Report::is_self_test) {
+        text.insert_str(0, &format!("{SELF_TEST}\n"));
+    }
     match verdict {
         None => {}
         Some(Some(argument)) => {
             let _ = write!(text, "\nin the report\n\n{argument}");
         }
         Some(None) => text.push_str("\nthe report does not have it\n"),
+    }
+    if report.as_ref().is_some_and(Report::is_self_test) && !text.ends_with(&format!("{SELF_TEST}\n")) {
+        let _ = writeln!(text, "{SELF_TEST}");
     }
     output(&text)
 }
