@@ -442,9 +442,16 @@ fn server_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
         command: None,
     });
     let (procedure, preconditions) = if sample.primitive == "Login-Request" {
-        let mut steps = vec![send(vec![variant.edit.clone()]), judged];
-        // A TimeToLive that was taken opened a session that this lane now is in.
-        steps.extend(login()?);
+        let steps = vec![
+            send(vec![variant.edit.clone()]),
+            judged,
+            Step::Fence(Fence {
+                lane: lane(),
+                item: None,
+                silent: Vec::new(),
+                command: Some(Command::Login),
+            }),
+        ];
         (steps, Vec::new())
     } else {
         (vec![send(vec![variant.edit.clone()]), judged, control], login()?)
@@ -481,24 +488,21 @@ fn client_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
     };
     let again = |charged: Option<ItemId>| {
         vec![
-            Step::Stimulate(Command::Login),
+            Step::Stimulate(vec![Command::Login]),
             on("Login-Request", charged),
             reply(Vec::new()),
         ]
     };
-    let preconditions = if command == Command::Login {
+    let mut preconditions = if command == Command::Login {
         Vec::new()
     } else {
         again(None)
     };
-    let mut procedure = vec![
-        Step::Stimulate(command),
-        on(request, None),
-        reply(vec![variant.edit.clone()]),
-    ];
+    preconditions.extend([Step::Stimulate(vec![command]), on(request, None)]);
+    let mut procedure = vec![reply(vec![variant.edit.clone()])];
     procedure.extend(again(Some(item.clone())));
     procedure.extend([
-        Step::Stimulate(Command::KeepAlive),
+        Step::Stimulate(vec![Command::KeepAlive]),
         on("KeepAlive-Request", None),
         reply(Vec::new()),
     ]);

@@ -73,7 +73,7 @@ pub struct RawStep {
     #[serde(rename = "where")]
     tests: Option<Vec<RawTest>>,
     decline: Option<Vec<u16>>,
-    stimulate: Option<Command>,
+    stimulate: Option<String>,
     on: Option<String>,
     answers: Option<usize>,
     reply: Option<String>,
@@ -173,9 +173,14 @@ impl RawStep {
                 decline: self.decline.clone().unwrap_or_default(),
             },
             RawStep {
-                stimulate: Some(command),
+                stimulate: Some(commands),
                 ..
-            } => Step::Stimulate(*command),
+            } => Step::Stimulate(
+                list(commands)
+                    .iter()
+                    .map(|c| command(c))
+                    .collect::<Result<_, _>>()?,
+            ),
             RawStep { on: Some(names), .. } => Step::On {
                 incoming: Incoming {
                     primitives: list(names),
@@ -213,9 +218,7 @@ impl RawStep {
                 silent: self.silent.clone().unwrap_or_default(),
                 command: match what.as_str() {
                     "keep-alive" => None,
-                    other => Some(serde_yaml::from_str(other).map_err(|_| {
-                        format!("`fence` is `keep-alive` or a command of `stimulate`, not `{other}`")
-                    })?),
+                    other => Some(command(other)?),
                 },
             }),
             RawStep { wait: Some(ms), .. } => {
@@ -308,6 +311,11 @@ impl RawTest {
             condition,
         })
     }
+}
+
+fn command(text: &str) -> Result<Command, String> {
+    serde_yaml::from_str(text)
+        .map_err(|_| format!("`{text}` is not one of login, login-digest, keep-alive, poll, logout"))
 }
 
 fn kept(text: &str) -> Result<String, String> {

@@ -30,8 +30,8 @@ pub enum Step {
         /// Codes by which the peer says that it does not have this: the items become `na` unless claimed.
         decline: Vec<u16>,
     },
-    /// Client under test: make the client act.
-    Stimulate(Command),
+    /// Client under test: make the client act, one command after the other.
+    Stimulate(Vec<Command>),
     /// Client under test: wait for a message of the client.
     On {
         /// What.
@@ -247,7 +247,10 @@ impl std::fmt::Display for Step {
                 let codes: Vec<String> = decline.iter().map(u16::to_string).collect();
                 write!(f, "\n- the peer may decline with {}", codes.join(", "))
             }
-            Step::Stimulate(command) => write!(f, "make the client act: {}", command.as_str()),
+            Step::Stimulate(commands) => {
+                let commands: Vec<&str> = commands.iter().map(|c| c.as_str()).collect();
+                write!(f, "make the client act: {}", commands.join(", then "))
+            }
             Step::On {
                 incoming,
                 item,

@@ -9,6 +9,10 @@ use crate::message::{Envelope, Mode, SessionType, TransactionView, Tree};
 use crate::spec::Role;
 use crate::spec::syntax::Syntax;
 
+/// Primitives that begin a transaction by every other rule, and that a printed example shows in mode
+/// Response all the same: no certain breach.
+const PRINTED_IN_RESPONSE: [&str; 2] = ["PresenceAuth-User", "MessageDelivered"];
+
 /// What a rule found in one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
@@ -140,21 +144,24 @@ impl Conversation {
             return;
         };
         let path = tree.path(answer.node);
-        out.push(self.judge(
-            "ENV",
-            8,
-            "transaction-id-repeated",
-            by_id.is_some(),
-            if by_id.is_some() {
-                format!("{} repeats the TransactionID of {}", answer.name, request.name)
-            } else {
-                format!(
-                    "{} carries TransactionID `{}`, the request had `{}`",
-                    answer.name, answer.id, request.id
-                )
-            },
-            path.clone(),
-        ));
+        // An identifier that is not there is the affair of the rule that asks for its presence.
+        if !answer.id.is_empty() {
+            out.push(self.judge(
+                "ENV",
+                8,
+                "transaction-id-repeated",
+                by_id.is_some(),
+                if by_id.is_some() {
+                    format!("{} repeats the TransactionID of {}", answer.name, request.name)
+                } else {
+                    format!(
+                        "{} carries TransactionID `{}`, the request had `{}`",
+                        answer.name, answer.id, request.id
+                    )
+                },
+                path.clone(),
+            ));
+        }
         let response = answer.mode == Mode::Response;
         out.push(self.judge(
             "ENV",
@@ -209,6 +216,9 @@ impl Conversation {
 
     fn session_of_answer(&self, asked: &Envelope, given: &Envelope, tree: &Tree, out: &mut Vec<Judgement>) {
         let path = tree.path(tree.root());
+        if matches!(given.session_type, SessionType::Other(_)) {
+            return; // the affair of the rule about enumerations
+        }
         match (&asked.session_type, &asked.session_id) {
             (SessionType::Outband, _) => {
                 let right = given.session_type == SessionType::Outband;
@@ -281,7 +291,7 @@ impl Conversation {
     }
 
     /// Judges what a client sent; call [`Conversation::answered`] with what it got.
-    pub fn client_message(&mut self, tree: &Tree) -> Vec<Judgement> {
+    pub fn client_message(&mut self, syntax: &Syntax, tree: &Tree) -> Vec<Judgement> {
         let mut out = Vec::new();
         let Some(given) = Envelope::of(tree) else {
             return out;
@@ -293,7 +303,8 @@ impl Conversation {
             .transactions
             .iter()
             .all(|t| matches!(t.name.as_str(), "GetSPInfo-Request" | "Status" | ""));
-        if login {
+        // A SessionType that is neither is the affair of the rule about enumerations.
+        if login && !matches!(given.session_type, SessionType::Other(_)) {
             let right = given.session_type == SessionType::Outband;
             out.push(self.judge(
                 "ENV",
@@ -306,7 +317,7 @@ impl Conversation {
                 ),
                 path.clone(),
             ));
-        } else if !either {
+        } else if !login && !either && !matches!(given.session_type, SessionType::Other(_)) {
             let right = given.session_type == SessionType::Inband;
             out.push(self.judge(
                 "ENV",
@@ -325,7 +336,7 @@ impl Conversation {
             self.session_of_client(id, &given, &path, &mut out);
         }
         for transaction in &given.transactions {
-            self.transaction_of_client(transaction, tree, &mut out);
+            self.transaction_of_client(syntax, transaction, tree, &mut out);
         }
         out
     }
@@ -383,13 +394,27 @@ impl Conversation {
 
     fn transaction_of_client(
         &mut self,
+        syntax: &Syntax,
         transaction: &TransactionView,
         tree: &Tree,
         out: &mut Vec<Judgement>,
     ) {
         let path = tree.path(transaction.node);
+        let only_request = transaction.mode == Mode::Response
+            && !PRINTED_IN_RESPONSE.contains(&transaction.name.as_str())
+            && syntax
+                .primitive(&transaction.name)
+                .is_some_and(|p| !p.modes.contains(&Mode::Response));
+        if only_request {
+            let text = format!(
+                "{} begins a transaction and is in mode Response",
+                transaction.name
+            );
+            out.push(self.judge("ENV", 7, "request-mode", false, text, path));
+            return;
+        }
         match transaction.mode {
-            Mode::Response => {
+            Mode::Response if !transaction.id.is_empty() => {
                 let known = self.open.remove(&transaction.id);
                 out.push(self.judge(
                     "ENV",

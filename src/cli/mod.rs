@@ -4,6 +4,7 @@
 mod completions;
 pub mod exit;
 mod explain;
+mod reference;
 mod run;
 mod scr;
 mod validate;
@@ -59,6 +60,8 @@ enum Command {
     Run(Box<run::Args>),
     /// Judge captured messages: files, folders or standard input
     Validate(validate::Args),
+    /// Run the embedded reference alone
+    Reference(reference::Args),
     /// Show and check the requirement tables
     Scr(scr::Args),
     /// Say what a case or an item asks, and with a report the argument of its verdict
@@ -81,6 +84,7 @@ pub fn main() -> Exit {
     let result = match cli.command {
         Command::Run(args) => run::run(&args, &cli.common),
         Command::Validate(args) => validate::run(&args, &cli.common),
+        Command::Reference(args) => reference::run(&args, &cli.common),
         Command::Scr(args) => scr::run(&args, &cli.common),
         Command::Explain(args) => explain::run(&args, &cli.common),
         Command::Completions(args) => completions::run(&args),

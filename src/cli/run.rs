@@ -76,11 +76,11 @@ pub struct Args {
 pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     let suite = load_suite(common, args.cases.as_deref())?;
     let options = options(args, &suite)?;
-    let (iut, accounts) = iut(args, &suite)?;
+    let (iut, secrets) = iut(args, &suite)?;
     if args.list {
         return list(&iut, &options, &suite);
     }
-    let masker = Arc::new(masker(&iut, &accounts, args.keep_secrets));
+    let masker = Arc::new(Masker::new(secrets.iter().map(String::as_str), args.keep_secrets));
     let out = match &args.out {
         Some(dir) => dir.clone(),
         None => Path::new("reports/runs").join(jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string()),
@@ -230,18 +230,7 @@ fn iut(args: &Args, suite: &Suite) -> Result<(Iut, Vec<String>), Failure> {
     }
     let fault = match &args.fault {
         None => None,
-        Some(name) => {
-            let fault = suite.faults.iter().find(|f| f.name == *name);
-            Some(Box::new(
-                fault
-                    .ok_or_else(|| {
-                        Failure::Usage(format!(
-                            "no fault `{name}`; `imps-scr reference --list-faults` shows them"
-                        ))
-                    })?
-                    .clone(),
-            ))
-        }
+        Some(name) => Some(Box::new(super::reference::find(&suite.faults, name)?.clone())),
     };
     let roles = args.role.map_or_else(|| Role::ALL.to_vec(), |r| vec![r]);
     let secrets = reference_accounts()
@@ -249,11 +238,6 @@ fn iut(args: &Args, suite: &Suite) -> Result<(Iut, Vec<String>), Failure> {
         .map(|(_, c)| c.password)
         .collect();
     Ok((Iut::Embedded { roles, fault }, secrets))
-}
-
-fn masker(iut: &Iut, secrets: &[String], keep: bool) -> Masker {
-    let _ = iut;
-    Masker::new(secrets.iter().map(String::as_str), keep)
 }
 
 fn list(iut: &Iut, options: &RunOptions, suite: &Suite) -> Result<Exit, Failure> {

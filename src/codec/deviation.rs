@@ -361,7 +361,8 @@ impl Draft {
                 let tree = self.tree.as_mut().ok_or("there is no message to edit")?;
                 let before = tree.clone();
                 edit_tree(tree, version, edit, kept)?;
-                if *tree == before {
+                // Setting a value that happens to be there is no mistake of the case.
+                if *tree == before && !matches!(edit, Edit::Set(..)) {
                     return Err(format!("an edit changes nothing: {edit:?}"));
                 }
             }

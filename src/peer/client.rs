@@ -48,6 +48,12 @@ pub enum ClientFault {
     SameTransactionId,
     /// Stops working after an answer it cannot read.
     StopsAfterBadAnswer,
+    /// Stops working after an empty answer to a poll.
+    StopsAfterEmptyAnswer,
+    /// Forgets the session that a login gave it.
+    ForgetsSession,
+    /// Gives its session up when a new time is refused.
+    EndsSessionOnRefusedTime,
 }
 
 /// A CSP client without I/O.
@@ -242,6 +248,9 @@ impl ClientEngine {
     /// # Errors
     /// The command makes no sense in this state.
     pub fn start(&mut self, command: Command) -> Result<Tree, String> {
+        if self.fault == Some(ClientFault::ForgetsSession) && self.session.is_some() {
+            self.session = None;
+        }
         if self.stopped {
             return Err("the client stopped working".to_owned());
         }
@@ -275,9 +284,7 @@ impl ClientEngine {
     pub fn answered(&mut self, sent: &Tree, answer: Option<&Tree>) -> Vec<Tree> {
         let Some(answer) = answer else { return Vec::new() };
         let Some(envelope) = Envelope::of(answer) else {
-            if self.fault == Some(ClientFault::StopsAfterBadAnswer) {
-                self.stopped = true;
-            }
+            self.bad_answer();
             return Vec::new();
         };
         let challenged = self.learn(answer);
@@ -316,6 +323,16 @@ impl ClientEngine {
             next.extend(self.request("Polling-Request"));
         }
         next
+    }
+
+    /// An answer came that cannot be read: a correct client takes it for none.
+    pub fn bad_answer(&mut self) {
+        self.stopped |= self.fault == Some(ClientFault::StopsAfterBadAnswer);
+    }
+
+    /// An empty body came.
+    pub fn empty_answer(&mut self) {
+        self.stopped |= self.fault == Some(ClientFault::StopsAfterEmptyAnswer);
     }
 
     /// What this client answers to a server request: MessageDelivered to a pushed message, 200 to
@@ -366,11 +383,16 @@ impl ClientEngine {
                         _ => {}
                     }
                 }
-                "Disconnect" => self.session = None,
-                _ if matches!(code, Some(600 | 601 | 604)) => {
-                    if self.fault != Some(ClientFault::KeepsDeadSession) {
-                        self.session = None;
-                    }
+                "Disconnect" if self.fault != Some(ClientFault::KeepsSessionAfterLogout) => {
+                    self.session = None
+                }
+                _ if matches!(code, Some(600 | 601 | 604))
+                    && self.fault != Some(ClientFault::KeepsDeadSession) =>
+                {
+                    self.session = None;
+                }
+                _ if code == Some(605) && self.fault == Some(ClientFault::EndsSessionOnRefusedTime) => {
+                    self.session = None;
                 }
                 "Status"
                     if envelope.session_type == SessionType::Outband

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::check::Checker;
+use crate::check::{Checker, Rule};
 use crate::codec::xml;
 use crate::message::{Elem, Envelope, Message, Mode, NodeId, SessionType, TransactionView, Tree, text};
 use crate::spec::Version;
@@ -50,6 +50,8 @@ pub enum ServerFault {
     NeedsTimeToLive,
     /// Knows no 4-way login.
     NoDigestLogin,
+    /// Serves requests in mode Response.
+    IgnoresMode,
     /// Says success to a request that it cannot serve.
     SucceedsAlways,
 }
@@ -174,15 +176,16 @@ impl ServerEngine {
         let Some(message) = reading.message else {
             return Outgoing::http(400);
         };
-        if broken && self.fault != Some(ServerFault::AcceptsInvalid) {
+        let lenient = self.fault == Some(ServerFault::AcceptsInvalid) && can_be_answered(&message.tree);
+        if broken && !lenient {
             return self.refuse_whole(&message, 400);
         }
         let checked = self.checker.check(&message);
-        let invalid = checked
-            .findings
-            .iter()
-            .any(|f| f.strength == Strength::Must || f.rule.is_session_or_mode());
-        if invalid && self.fault != Some(ServerFault::AcceptsInvalid) {
+        let invalid = checked.findings.iter().any(|f| match f.rule {
+            Rule::ModeUse => self.fault != Some(ServerFault::IgnoresMode),
+            rule => f.strength == Strength::Must || rule.is_session_or_mode(),
+        });
+        if invalid && !lenient {
             return self.refuse_whole(&message, 400);
         }
         let (Some(version), Some(envelope)) = (checked.version, Envelope::of(&message.tree)) else {
@@ -248,7 +251,7 @@ impl ServerEngine {
         }
         let mut ends = None;
         for transaction in &envelope.transactions {
-            if transaction.mode == Mode::Response {
+            if transaction.mode == Mode::Response && self.fault != Some(ServerFault::IgnoresMode) {
                 continue; // the client's answer to a server request: nothing follows (HT-4)
             }
             names.push(transaction.name.clone());
@@ -572,6 +575,16 @@ pub fn server_request(name: &str, user: &str) -> Result<Elem, String> {
             .with(Elem::new("Sender").with(sender())),
         "Disconnect" => Elem::new(name).with(compose::result(601)),
         other => return Err(format!("no default contents for {other} of a server")),
+    })
+}
+
+/// Whether an answer could be given although the message is invalid.
+fn can_be_answered(tree: &Tree) -> bool {
+    Envelope::of(tree).is_some_and(|e| {
+        !e.transactions.is_empty()
+            && e.transactions
+                .iter()
+                .all(|t| t.mode == Mode::Request && !t.id.is_empty() && t.name.ends_with("-Request"))
     })
 }
 

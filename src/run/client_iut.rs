@@ -24,7 +24,7 @@ use crate::transport::server::{Answer, Arrived, Listener, listen};
 use crate::verdict::{Part, Place, Verdict};
 
 use super::CaseOutput;
-use super::judge::{Judge, Values, condition};
+use super::judge::{Judge, Values, condition, first_code};
 use super::reference::{EmbeddedClient, handle, to_answer, version_of};
 use super::server_iut::millis;
 use super::suite::{Suite, reread};
@@ -137,6 +137,8 @@ struct Runner<'a> {
     exchanges: Vec<Arc<Exchange>>,
     silence: Vec<Silence>,
     seen: bool,
+    /// Whether the client has used the session that it was given.
+    used_session: bool,
     judged: bool,
 }
 
@@ -198,6 +200,7 @@ impl<'a> Runner<'a> {
             exchanges: Vec::new(),
             silence: Vec::new(),
             seen: false,
+            used_session: false,
             judged: false,
         })
     }
@@ -216,7 +219,11 @@ impl<'a> Runner<'a> {
 
     async fn run_step(&mut self, step: &Step) -> Result<(), Stop> {
         match step {
-            Step::Stimulate(command) => self.stimulate(*command).await,
+            Step::Stimulate(commands) => {
+                self.settle().await;
+                self.stimulate(commands.clone());
+                Ok(())
+            }
             Step::On {
                 incoming,
                 item,
@@ -265,14 +272,14 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Lets the client act once it is done with what it was asked before.
-    async fn stimulate(&mut self, command: Command) -> Result<(), Stop> {
-        self.settle().await;
+    /// Lets the client act; the caller has let it settle before.
+    fn stimulate(&mut self, commands: Vec<Command>) {
         let client = Arc::clone(&self.client);
         self.stimulus = Some(tokio::spawn(async move {
-            client.lock().await.command(command).await;
+            for command in commands {
+                client.lock().await.command(command).await;
+            }
         }));
-        Ok(())
     }
 
     /// Answers by default whatever the client still sends, until it is done.
@@ -333,7 +340,12 @@ impl<'a> Runner<'a> {
             let read = self.judge.body(&arrived.request, number, Part::Request);
             broken |= !read.breaches.is_empty();
             if let Some(message) = read.message {
-                let judgements = self.conversation.client_message(&message.tree);
+                let judgements = self
+                    .conversation
+                    .client_message(&self.judge.suite.tables.syntax, &message.tree);
+                let in_force = self.conversation.session().map(str::to_owned);
+                let given = Envelope::of(&message.tree).and_then(|e| e.session_id);
+                self.used_session |= in_force.is_some() && given == in_force;
                 broken |= !self
                     .judge
                     .conversation(judgements, number, Part::Request)
@@ -383,7 +395,7 @@ impl<'a> Runner<'a> {
                 self.reply_default().await?;
             }
             let Some(taken) = self.arrival().await else {
-                return self.missing(item, &wanted);
+                return self.missing(item, &wanted).await;
             };
             let names: Vec<String> = taken
                 .tree
@@ -402,7 +414,7 @@ impl<'a> Runner<'a> {
         )))
     }
 
-    fn missing(&mut self, item: &ItemId, wanted: &str) -> Result<(), Stop> {
+    async fn missing(&mut self, item: &ItemId, wanted: &str) -> Result<(), Stop> {
         let text = format!("the client sent no {wanted}");
         if !self.judged {
             return Err(Stop::Inconclusive(format!(
@@ -410,12 +422,18 @@ impl<'a> Runner<'a> {
             )));
         }
         // What the client sent may have been unreadable: then that is the breach, and it is charged.
-        let broken = self.judge.tally.verdict() >= Verdict::Fail;
-        if broken {
+        let broken = self.judge.tally.verdict() >= Verdict::Warn;
+        let in_session = self.conversation.session().is_some();
+        if broken || in_session && *item != self.judge.own("LOGIN", 1) && !self.uses_session().await {
+            let why = if broken {
+                "or none that could be read"
+            } else {
+                "but it uses its session for nothing else either"
+            };
             self.judge.inconclusive(
                 item,
                 &format!("{wanted} is sent"),
-                format!("{text}, or none that could be read"),
+                format!("{text}, {why}"),
                 Place::default(),
             );
             return Err(Stop::Charged);
@@ -423,6 +441,16 @@ impl<'a> Runner<'a> {
         self.judge
             .charge(item, &format!("{wanted} is sent"), false, text, Place::default());
         Err(Stop::Charged)
+    }
+
+    /// Whether the client has used its session, or does when it is asked for something else: one that
+    /// does nothing at all is not to blame for each thing that it leaves out.
+    async fn uses_session(&mut self) -> bool {
+        if !self.used_session {
+            self.stimulate(vec![Command::KeepAlive, Command::Poll, Command::Logout]);
+            self.settle().await;
+        }
+        self.used_session
     }
 
     fn judge_tests(&mut self, item: &ItemId, tests: &[Test], wanted: &str) -> Result<(), Stop> {
@@ -501,6 +529,8 @@ impl<'a> Runner<'a> {
             outgoing = self.status_answer(&taken, code).unwrap_or(outgoing);
         }
         self.keep_challenge(outgoing.tree.as_ref());
+        let status_code = outgoing.status;
+        let outgoing_code = outgoing.tree.as_ref().and_then(first_code);
         let draft = Draft {
             version: outgoing
                 .tree
@@ -512,9 +542,19 @@ impl<'a> Runner<'a> {
             tree: outgoing.tree,
             sending: Sending::Normal,
         };
+        let refused = outgoing_code.is_some_and(|c| c >= 400) || status_code != 200;
+        let broken = taken.broken || refused;
         let encoded = draft
             .encode(edits, &|name| self.kept.get(name).cloned())
-            .map_err(Stop::Error)?;
+            .map_err(|e| {
+                if broken {
+                    Stop::Inconclusive(format!(
+                        "what the client sent gets no answer that could be changed: {e}"
+                    ))
+                } else {
+                    Stop::Error(e)
+                }
+            })?;
         let reading = crate::codec::xml::read(&encoded.body, None);
         let readable = reading.is_strict().then(|| reread(&encoded.body)).flatten();
         let answer = to_answer(encoded);
@@ -591,10 +631,7 @@ impl<'a> Runner<'a> {
             Command::Logout => "Logout-Request",
         };
         self.settle().await;
-        let client = Arc::clone(&self.client);
-        self.stimulus = Some(tokio::spawn(async move {
-            client.lock().await.command(command).await;
-        }));
+        self.stimulate(vec![command]);
         let item = fence.item.clone().unwrap_or_else(|| self.case.scr[0].clone());
         loop {
             let Some(taken) = self.arrival().await else {
@@ -622,8 +659,13 @@ impl<'a> Runner<'a> {
             Some(name) => format!("{name} came before {first}"),
             None => format!("no {of} came before {first}"),
         };
-        self.judge
-            .charge(&item, &format!("no {of}"), unwanted.is_none(), text, place);
+        let rule = format!("no {of}");
+        if unwanted.is_some() && self.judge.tally.broken_besides(&item) {
+            // What the client got was an answer to something broken: that is charged already.
+            self.judge.inconclusive(&item, &rule, text, place);
+        } else {
+            self.judge.charge(&item, &rule, unwanted.is_none(), text, place);
+        }
         self.silence.push(Silence {
             of,
             proof: "fence".to_owned(),

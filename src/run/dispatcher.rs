@@ -536,6 +536,12 @@ async fn run_units<S: Future<Output = ()>>(
         state.results.push(output.result);
         state.done += 1;
         if state.dead_in_a_row >= BREAKER {
+            // Cases about refusals end at the first silence: only a peer that does not even let anybody
+            // in is dead.
+            if peers.sanity(suite, &[unit.version]).await.is_empty() {
+                state.dead_in_a_row = 0;
+                continue;
+            }
             state.tripped = true;
             let notice = format!(
                 "{BREAKER} cases in a row got no readable answer: the peer is taken for dead, the rest is not run"

@@ -234,6 +234,14 @@ pub fn code_of(tree: &Tree, primitive: NodeId) -> Option<u16> {
         .and_then(|c| c.parse().ok())
 }
 
+/// The first result code of a message.
+pub fn first_code(tree: &Tree) -> Option<u16> {
+    Envelope::of(tree)?
+        .transactions
+        .iter()
+        .find_map(|t| t.primitive.and_then(|p| code_of(tree, p)))
+}
+
 /// What the peer sent as text of a condition's first match.
 fn first_text(tree: &Tree, path: &crate::message::Path) -> Option<(NodeId, String)> {
     path.first(tree).map(|id| (id, tree.text(id).trim().to_owned()))

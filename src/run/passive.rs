@@ -175,7 +175,7 @@ impl<'a> Watch<'a> {
                 .conversations
                 .entry(key.clone())
                 .or_insert_with(|| Conversation::new(Role::Client));
-            let judgements = conversation.client_message(tree);
+            let judgements = conversation.client_message(&self.suite.tables.syntax, tree);
             let judge = self.judge(version);
             broken |= !judge.conversation(judgements, number, Part::Request).is_empty();
             let item = judge.own("LOGIN", 2);

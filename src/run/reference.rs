@@ -19,7 +19,6 @@ use crate::transport::server::{Answer, Arrived, listen};
 
 use super::judge::charset_of;
 use super::server_iut::millis;
-use super::suite::reread;
 
 /// Accounts of the reference; their passwords are no secrets, but are treated like some.
 pub fn reference_accounts() -> Vec<(String, Credentials)> {
@@ -210,7 +209,7 @@ impl EmbeddedClient {
         }
     }
 
-    async fn post(&self, message: &Tree) -> Option<Tree> {
+    async fn post(&mut self, message: &Tree) -> Option<Tree> {
         let version = self.engine.config().version;
         let edits = self
             .fault
@@ -238,14 +237,17 @@ impl EmbeddedClient {
             request = request.header("Content-Type", encoded.media_type);
         }
         let response = request.send().await.ok()?;
-        if response.status().as_u16() != 200 {
-            return None;
-        }
+        let status = response.status().as_u16();
         let body = response.bytes().await.ok()?;
-        let reading = crate::codec::xml::read(&body, None);
-        if !reading.is_strict() {
+        if status == 200 && body.is_empty() {
+            self.engine.empty_answer();
             return None;
         }
-        reread(&body).map(|m| m.tree)
+        let reading = crate::codec::xml::read(&body, None);
+        if status != 200 || !reading.is_strict() {
+            self.engine.bad_answer();
+            return None;
+        }
+        reading.message.map(|m| m.tree)
     }
 }

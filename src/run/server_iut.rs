@@ -14,12 +14,12 @@ use crate::peer::client::{ClientConfig, ClientEngine};
 use crate::peer::digest::Schema;
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
-use crate::spec::{Role, Version};
+use crate::spec::{Command, Role, Status, Version};
 use crate::transport::client::{Address, Outgoing, exchange};
 use crate::verdict::{Part, Place, Strength, Verdict};
 
 use super::CaseOutput;
-use super::judge::{Judge, Read, Values, code_of, condition, describe};
+use super::judge::{Judge, Read, Values, code_of, condition, describe, first_code};
 use super::suite::Suite;
 use super::tally::Tally;
 
@@ -632,6 +632,10 @@ impl<'a> Runner<'a> {
         by: &[ItemId],
         place: Place,
     ) -> Result<(), Stop> {
+        if by.contains(item) {
+            // Charged already: the rule that blocks is the one that is judged.
+            return Err(Stop::Charged);
+        }
         let names: Vec<&str> = by.iter().map(ItemId::as_str).collect();
         let text = format!("{text} (blocked by {})", names.join(", "));
         if self.phase == Phase::Procedure {
@@ -643,17 +647,20 @@ impl<'a> Runner<'a> {
     /// A valid request that must be served: shows that the peer is alive and its session whole.
     async fn fence(&mut self, fence: &Fence) -> Result<(), Stop> {
         let since = Instant::now();
-        self.send(&["KeepAlive-Request".to_owned()], &fence.lane, &[])
-            .await?;
+        let (primitive, what) = match fence.command {
+            Some(Command::Login) => ("Login-Request", "a valid login"),
+            _ => ("KeepAlive-Request", "a valid KeepAlive-Request"),
+        };
+        self.send(&[primitive.to_owned()], &fence.lane, &[]).await?;
         let lane = self.lane(&fence.lane)?;
         let alive = match lane.answer.as_ref() {
             Some((Answer::Message(m), _)) => first_code(&m.tree).is_some_and(|c| c / 100 == 2),
             _ => false,
         };
         if !alive {
-            return Err(Stop::Inconclusive(
-                "the control failed: a valid KeepAlive-Request is not served afterwards".to_owned(),
-            ));
+            return Err(Stop::Inconclusive(format!(
+                "the control failed: {what} is not served afterwards"
+            )));
         }
         if let Some(item) = &fence.item {
             self.silence.push(Silence {
@@ -686,7 +693,16 @@ impl<'a> Runner<'a> {
             Some(Stop::Inconclusive(text)) => reason = text,
             Some(Stop::Declined(code)) => {
                 reason = format!("the peer says by code {code} that it does not have this");
-                declined.clone_from(&self.case.scr);
+                for item in &self.case.scr {
+                    let row = self.judge.suite.tables.items.get(item);
+                    if row.is_some_and(|i| i.status == Status::Mandatory) {
+                        // Nobody may decline what is mandatory; how much that costs is the item's strength.
+                        self.judge
+                            .charge(item, "declined", false, reason.clone(), Place::default());
+                    } else {
+                        declined.push(item.clone());
+                    }
+                }
             }
             Some(Stop::Error(text)) => {
                 let item = self.case.scr[0].clone();
@@ -829,13 +845,6 @@ fn mentions_code(condition: &Condition) -> bool {
 fn sent_digest(tree: &Tree) -> Option<String> {
     let path = crate::message::Path::parse("Login-Request/DigestBytes").ok()?;
     path.first(tree).map(|id| tree.text(id))
-}
-
-fn first_code(tree: &Tree) -> Option<u16> {
-    Envelope::of(tree)?
-        .transactions
-        .iter()
-        .find_map(|t| t.primitive.and_then(|p| code_of(tree, p)))
 }
 
 /// A short word that tells cases apart in what a run creates; no protection is meant.

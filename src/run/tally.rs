@@ -48,6 +48,13 @@ impl Tally {
             .any(|e| e.item == *item && e.verdict != Verdict::None)
     }
 
+    /// Whether an item other than this one was found broken.
+    pub fn broken_besides(&self, item: &crate::base::ItemId) -> bool {
+        self.entries
+            .iter()
+            .any(|e| e.item != *item && matches!(e.verdict, Verdict::Warn | Verdict::Fail))
+    }
+
     /// The worst of all.
     pub fn verdict(&self) -> Verdict {
         self.entries.iter().map(|e| e.verdict).max().unwrap_or_default()

@@ -1,0 +1,105 @@
+//! Every case and every written fault as a trial of its own.
+//!
+//! A case is run against the embedded reference and must pass; a mutant must fail the items that its
+//! fault breaks and no others. `IMPS_SCR_SEED` overrides the seed, which is printed.
+
+use std::sync::Arc;
+
+use imps_scr::event::{CaseResult, Event, Subscriber};
+use imps_scr::run::{Bus, Iut, RunOptions, Suite, mutants, run};
+use imps_scr::spec::Role;
+use imps_scr::verdict::Verdict;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let seed: u64 = std::env::var("IMPS_SCR_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(20_260_101);
+    if !arguments.list {
+        println!("seed {seed} (IMPS_SCR_SEED overrides it)");
+    }
+    let suite = Arc::new(Suite::embedded().unwrap_or_else(|e| panic!("{e}")));
+    let mut trials = Vec::new();
+    // One run of the reference serves all trials of cases: each asks for its own result.
+    let results: Arc<std::sync::OnceLock<Vec<CaseResult>>> = Arc::default();
+    for case in suite.cases.iter() {
+        for version in &case.versions {
+            let (suite, results) = (Arc::clone(&suite), Arc::clone(&results));
+            let (id, version) = (case.id.clone(), *version);
+            trials.push(
+                Trial::test(format!("{id}@{version}"), move || {
+                    let all = results.get_or_init(|| run_reference(&suite, seed));
+                    let Some(result) = all.iter().find(|r| r.id == id && r.version == version) else {
+                        return Err(Failed::from("the case was not run"));
+                    };
+                    if result.verdict == Verdict::Pass {
+                        return Ok(());
+                    }
+                    let worst = result.criteria.first();
+                    Err(format!("{}: {} {worst:?}", result.verdict, result.reason).into())
+                })
+                .with_kind("case"),
+            );
+        }
+    }
+    for fault in &suite.faults {
+        let (suite, fault) = (Arc::clone(&suite), fault.clone());
+        trials.push(
+            Trial::test(fault.name.clone(), move || {
+                let verdicts = runtime()?
+                    .block_on(mutants::falsify(&suite, &fault, seed))
+                    .map_err(|e| e.to_string())?;
+                if verdicts.is_good() {
+                    Ok(())
+                } else {
+                    Err(format!("{}\n{verdicts}", fault.about).into())
+                }
+            })
+            .with_kind("mutant"),
+        );
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| e.to_string().into())
+}
+
+#[derive(Default)]
+struct Keep(Arc<std::sync::Mutex<Vec<CaseResult>>>);
+
+impl Subscriber for Keep {
+    fn on(&mut self, event: &Event) {
+        if let Event::CaseFinished(result) = event {
+            self.0.lock().expect("one subscriber").push((**result).clone());
+        }
+    }
+}
+
+fn run_reference(suite: &Suite, seed: u64) -> Vec<CaseResult> {
+    let kept = Keep::default();
+    let handle = Arc::clone(&kept.0);
+    let mut bus = Bus::default();
+    bus.subscribe(Box::new(kept));
+    let iut = Iut::Embedded {
+        roles: Role::ALL.to_vec(),
+        fault: None,
+    };
+    let options = RunOptions {
+        versions: Vec::new(),
+        filter: None,
+        jobs: 1,
+        seed,
+        ics: None,
+    };
+    let runtime = runtime().unwrap_or_else(|e| panic!("{e:?}"));
+    let outcome = runtime.block_on(run(suite, &iut, &options, &mut bus, std::future::pending()));
+    outcome.unwrap_or_else(|e| panic!("{e}"));
+    let results = handle.lock().expect("the run is over").clone();
+    results
+}
