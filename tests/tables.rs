@@ -1,0 +1,84 @@
+//! The embedded tables, cases and faults against each other.
+
+use std::collections::BTreeSet;
+
+use imps_scr::check::Rule;
+use imps_scr::run::Suite;
+use imps_scr::spec::Role;
+
+#[test]
+fn every_general_rule_has_its_items() {
+    let suite = Suite::embedded().unwrap_or_else(|e| panic!("{e}"));
+    for rule in Rule::ALL {
+        for role in Role::ALL {
+            let id = rule.item(*role);
+            // Poll and CIR are no matter of servers: only clients can break that rule.
+            if rule == Rule::PollUse && *role == Role::Server {
+                continue;
+            }
+            assert!(
+                suite.tables.items.get(&id).is_some(),
+                "{id} of rule {}",
+                rule.name()
+            );
+        }
+    }
+}
+
+/// An item that no written fault breaks has never been seen to fail: the list of those is closed.
+#[test]
+fn every_item_has_a_fault_that_breaks_it() {
+    let suite = Suite::embedded().unwrap_or_else(|e| panic!("{e}"));
+    let broken: BTreeSet<&str> = suite
+        .faults
+        .iter()
+        .flat_map(|f| f.breaks.iter().map(|i| i.as_str()))
+        .collect();
+    let without: BTreeSet<&str> = suite
+        .tables
+        .items
+        .iter()
+        .filter(|i| i.untestable.is_none() && i.reconstructed)
+        .map(|i| i.id.as_str())
+        .filter(|id| !broken.contains(id))
+        .collect();
+    let known = [
+        // Only one encoding is spoken: nothing can answer in another.
+        "CSP-HTTP-S-003",
+        // Values of these types do not occur in the session core.
+        "CSP-TYPE-C-004",
+        "CSP-TYPE-S-003",
+        "CSP-TYPE-S-004",
+        // A client sends no result codes of its own but that of Status.
+        "CSP-TYPE-C-007",
+        // Edges of types: what breaks them breaks the item of the transaction as well.
+        "CSP-TYPE-C-009",
+        "CSP-TYPE-S-009",
+    ];
+    assert_eq!(without, BTreeSet::from(known), "items without a fault");
+}
+
+#[test]
+fn every_case_and_item_meet() {
+    let suite = Suite::embedded().unwrap_or_else(|e| panic!("{e}"));
+    let tested: BTreeSet<&str> = suite
+        .cases
+        .iter()
+        .flat_map(|c| c.scr.iter().map(|i| i.as_str()))
+        .collect();
+    for item in suite
+        .tables
+        .items
+        .iter()
+        .filter(|i| i.untestable.is_none() && i.reconstructed)
+    {
+        let group = item.id.as_str().split('-').nth(1).unwrap_or("");
+        // General rules run on every message and need no case of their own.
+        let general = matches!(group, "ENV" | "TYPE" | "HTTP");
+        assert!(
+            general || tested.contains(item.id.as_str()),
+            "{} has no case",
+            item.id
+        );
+    }
+}
