@@ -83,6 +83,7 @@ fn every_option_of_the_text_exists() {
         &["scr", "list"],
         &["scr", "show"],
         &["explain"],
+        &["reference"],
         &["completions"],
     ]
     .map(help);
