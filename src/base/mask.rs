@@ -6,6 +6,7 @@
 //! description.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// What stands in place of a secret.
 pub const MASK: &str = "***";
@@ -23,7 +24,14 @@ pub struct Masker {
     keep: bool,
     /// Longest first, so that a secret that contains another is replaced whole.
     values: Vec<String>,
+    /// Digests that were sent: like passwords, but nobody knows them before the run.
+    learned: Arc<RwLock<BTreeSet<String>>>,
 }
+
+/// Most digests that are remembered; a run sends a few dozen.
+const MAX_LEARNED: usize = 1_000;
+/// Shortest text that can be a digest in base64: 16 octets without padding.
+const MIN_DIGEST: usize = 22;
 
 impl Masker {
     /// A masker for these secret values; with `keep` it passes everything (`--keep-secrets`).
@@ -39,7 +47,11 @@ impl Masker {
         }
         let mut values: Vec<String> = set.into_iter().collect();
         values.sort_by_key(|v| std::cmp::Reverse(v.len()));
-        Self { keep, values }
+        Self {
+            keep,
+            values,
+            learned: Arc::default(),
+        }
     }
 
     /// The text without secrets.
@@ -53,7 +65,43 @@ impl Masker {
                 out = out.replace(value.as_str(), MASK);
             }
         }
+        // A panic elsewhere leaves a set of whole texts: it stays usable.
+        for value in self
+            .learned
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .rev()
+        {
+            if out.contains(value.as_str()) {
+                out = out.replace(value.as_str(), MASK);
+            }
+        }
         out
+    }
+
+    /// Remembers the digests of a request, so that they are masked where a peer repeats them, too.
+    /// What cannot be a digest is not remembered: a peer must not choose which words are hidden.
+    pub fn learn(&self, request: &[u8]) {
+        if self.keep {
+            return;
+        }
+        let text = String::from_utf8_lossy(request);
+        let mut rest = text.as_ref();
+        while let Some(at) = rest.find("DigestBytes") {
+            rest = &rest[at + "DigestBytes".len()..];
+            let Some(content) = rest.find('>') else { return };
+            rest = &rest[content + 1..];
+            let digest = rest[..rest.find('<').unwrap_or(rest.len())].trim();
+            let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+            if digest.len() >= MIN_DIGEST && digest.bytes().all(base64) {
+                let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
+                if learned.len() < MAX_LEARNED {
+                    learned.insert(digest.to_owned());
+                    learned.insert(digest.trim_end_matches('=').to_owned());
+                }
+            }
+        }
     }
 
     /// A header value, masked whole when the field carries credentials.
@@ -173,6 +221,16 @@ mod tests {
             m.text("<PasswordHint>a</PasswordHint>"),
             "<PasswordHint>a</PasswordHint>"
         );
+    }
+
+    #[test]
+    fn digests_that_were_sent_are_masked_where_they_are_repeated() {
+        let m = Masker::default();
+        let digest = "rL0Y20zC+Fzt72VPzMSk2A==";
+        m.learn(format!("<x:DigestBytes a='1'> {digest}\n</x:DigestBytes><DigestBytes").as_bytes());
+        m.learn(b"<DigestBytes>conformance</DigestBytes><DigestBytes/>");
+        assert_eq!(m.text(&format!("got {digest} of you")), "got *** of you");
+        assert_eq!(m.text("the conformance"), "the conformance");
     }
 
     #[test]

@@ -86,11 +86,10 @@ impl<T> Document<T> {
 /// does not fit `T`.
 pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<Document<T>, FileError> {
     if text.len() > MAX_YAML {
-        return Err(FileError::new(
-            file,
-            0,
-            format!("larger than the limit of {MAX_YAML} octets"),
-        ));
+        return Err(
+            FileError::new(file, 0, format!("larger than the limit of {MAX_YAML} octets"))
+                .fix("split the file"),
+        );
     }
     let lines = positions(file, text)?;
     let reader = serde_yaml::Deserializer::from_str(text);
@@ -111,9 +110,28 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<Document<T>,
             if path != "." && !problem.starts_with(&path) {
                 problem = format!("`{path}`: {problem}");
             }
-            Err(FileError::new(file, line, problem))
+            let fix = fix_of(&problem);
+            Err(FileError::new(file, line, problem).fix(fix))
         }
     }
+}
+
+/// What to do about a value that does not fit, by the words of the problem.
+fn fix_of(problem: &str) -> String {
+    let quoted = |after: &str| {
+        let rest = &problem[problem.find(after)? + after.len()..];
+        rest.split('`').next().map(str::to_owned)
+    };
+    if let Some(field) = quoted("missing field `") {
+        return format!("add `{field}: …`");
+    }
+    if let Some(field) = quoted("unknown field `") {
+        return format!("correct the spelling of `{field}`, or remove it");
+    }
+    if let Some(value) = quoted("unknown variant `") {
+        return format!("write one of the expected values in place of `{value}`");
+    }
+    "write a value of the kind that is expected here".to_owned()
 }
 
 fn nearest(lines: &BTreeMap<String, usize>, path: &str) -> usize {
@@ -191,7 +209,8 @@ fn positions(file: &str, text: &str) -> Result<BTreeMap<String, usize>, FileErro
             Event::MappingStart(anchor, _) | Event::SequenceStart(anchor, _) => {
                 no_anchor(file, line, anchor)?;
                 if let Some(Frame::Map { pending: None, .. }) = stack.last() {
-                    return Err(FileError::new(file, line, "a key that is not plain text"));
+                    return Err(FileError::new(file, line, "a key that is not plain text")
+                        .fix("write a name in front of the colon"));
                 }
                 enter(&mut stack, &mut path, &mut lines, line);
                 stack.push(if matches!(event, Event::MappingStart(..)) {
@@ -207,7 +226,8 @@ fn positions(file: &str, text: &str) -> Result<BTreeMap<String, usize>, FileErro
                         file,
                         line,
                         format!("nested deeper than the limit of {MAX_YAML_DEPTH}"),
-                    ));
+                    )
+                    .fix("no file of this suite needs that: check brackets and indentation"));
                 }
             }
             Event::MappingEnd | Event::SequenceEnd => {
@@ -293,6 +313,7 @@ mod tests {
             let error = parse::<Table>("t", text).unwrap_err();
             assert_eq!(error.line, line, "{text:?}: {error}");
             assert!(error.problem.contains(part), "{text:?}: {error}");
+            assert!(error.to_string().contains("fix:"), "{text:?}: {error}");
         }
         let deep = "[".repeat(100);
         assert!(parse::<Table>("t", &deep).unwrap_err().problem.contains("deeper"));

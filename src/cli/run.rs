@@ -75,8 +75,8 @@ pub struct Args {
 /// A mistake of the user: an option, a table, a case, a profile, an ICS.
 pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     let suite = load_suite(common, args.cases.as_deref())?;
-    let options = options(args, &suite)?;
     let (iut, secrets) = iut(args, &suite)?;
+    let options = options(args, &iut, &suite)?;
     if args.list {
         return list(&iut, &options, &suite);
     }
@@ -104,8 +104,12 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     bus.subscribe(Box::new(Arc::clone(&transcript)));
     bus.subscribe(Box::new(Arc::clone(&collector)));
     bus.subscribe(Box::new(Arc::clone(&results)));
-    if let Some(progress) = Progress::new(common.quiet, Arc::clone(&masker)) {
-        bus.subscribe(Box::new(progress));
+    match Progress::new(common.quiet, Arc::clone(&masker)) {
+        Some(progress) => bus.subscribe(Box::new(progress)),
+        None if !common.quiet => bus.subscribe(Box::new(Notices {
+            masker: Arc::clone(&masker),
+        })),
+        None => {}
     }
     let outcome = go(&suite, &iut, &options, args, &mut bus)?;
     let collector = lock(&collector);
@@ -146,7 +150,7 @@ pub(super) fn load_suite(common: &Common, cases: Option<&Path>) -> Result<Suite,
     Ok(Suite::load(&tables, &cases)?)
 }
 
-fn options(args: &Args, suite: &Suite) -> Result<RunOptions, Failure> {
+fn options(args: &Args, iut: &Iut, suite: &Suite) -> Result<RunOptions, Failure> {
     let filter = match &args.filter {
         None => None,
         Some(text) => {
@@ -154,10 +158,19 @@ fn options(args: &Args, suite: &Suite) -> Result<RunOptions, Failure> {
             Some((text.clone(), filter))
         }
     };
-    let ics = match &args.ics {
+    let ics = match args.ics.clone().or_else(|| named_ics(args, iut)) {
         None => None,
-        Some(path) => Some(read_ics(path, suite)?),
+        Some(path) => Some(read_ics(&path, suite)?),
     };
+    let (roles, _) = run::dispatcher::scope(iut, &RunOptions::default());
+    if let Some((file, ics)) = &ics
+        && !roles.contains(&ics.role)
+    {
+        return Err(Failure::Usage(format!(
+            "{file} is the statement of a {}, and none is under test\n  fix: use the statement of this product",
+            ics.role
+        )));
+    }
     Ok(RunOptions {
         versions: args.csp.into_iter().collect(),
         filter,
@@ -165,6 +178,15 @@ fn options(args: &Args, suite: &Suite) -> Result<RunOptions, Failure> {
         seed: args.seed,
         ics,
     })
+}
+
+/// The statement that a profile names: a path relative to the profile.
+fn named_ics(args: &Args, iut: &Iut) -> Option<PathBuf> {
+    let (Iut::Server(profile) | Iut::Client { profile, .. }) = iut else {
+        return None;
+    };
+    let beside = args.profile.as_ref()?.parent()?;
+    Some(beside.join(profile.ics.as_ref()?))
 }
 
 fn read_ics(path: &Path, suite: &Suite) -> Result<(String, Ics), Failure> {
@@ -331,6 +353,20 @@ fn write_ics(out: &Path, collector: &Collector, outcome: &RunOutcome) -> Result<
         written.push(path);
     }
     Ok(written)
+}
+
+/// Says notices at once where there is no progress bar to say them: where a client is waited for, say.
+struct Notices {
+    masker: Arc<Masker>,
+}
+
+impl Subscriber for Notices {
+    fn on(&mut self, event: &Event) {
+        if let Event::Notice(text) = event {
+            let text = self.masker.text(text);
+            super::complain(&format!("note: {}", crate::base::escape::plain(&text)));
+        }
+    }
 }
 
 /// What the exit code is computed from.

@@ -73,6 +73,7 @@ fn is_false(value: &bool) -> bool {
 impl ShownExchange {
     /// Masks and cuts.
     pub fn new(exchange: &Exchange, masker: &Masker) -> Self {
+        masker.learn(&exchange.request.body);
         let (response, failure, raw) = match &exchange.response {
             Ok(response) => (Some(ShownMessage::new(response, masker)), None, None),
             Err(failure) => {

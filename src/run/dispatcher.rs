@@ -52,7 +52,7 @@ pub enum Iut {
 }
 
 /// How to run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RunOptions {
     /// Versions; those of the profile or both when empty.
     pub versions: Vec<Version>,
@@ -134,7 +134,12 @@ pub async fn run(
         run_units(suite, &peers, &runnable, options.jobs, bus, &mut state, &mut stop).await;
     }
     if state.unreachable.is_none() && !state.interrupted && healthy && !state.tripped {
-        for (version, problem) in peers.sanity(suite, &versions).await {
+        let last = tokio::select! {
+            biased;
+            () = &mut stop => { state.interrupted = true; Vec::new() }
+            found = peers.sanity(suite, &versions) => found,
+        };
+        for (version, problem) in last {
             let text = match problem {
                 Sanity::Unreachable(why) | Sanity::Trouble(why) => why,
                 Sanity::VersionRefused(code) => format!("the version is refused with code {code}"),
@@ -146,7 +151,7 @@ pub async fn run(
             state.caveats.push(notice);
         }
     }
-    report_rest(&plan, &versions, &mut state, bus);
+    report_rest(&plan, &versions, &peers, &mut state, bus);
     let outcome = Arc::new(conclude(
         suite, iut, options, &roles, &versions, &plan, state, epoch,
     ));
@@ -554,29 +559,47 @@ async fn run_units<S: Future<Output = ()>>(
 }
 
 /// Every planned unit that has no result gets one that says why.
-fn report_rest(plan: &Plan<'_>, versions: &[Version], state: &mut State, bus: &mut Bus) {
+fn report_rest(plan: &Plan<'_>, versions: &[Version], peers: &Peers, state: &mut State, bus: &mut Bus) {
     let done: BTreeSet<(CaseId, Version)> = state.results.iter().map(|r| (r.id.clone(), r.version)).collect();
     let general = if state.interrupted {
-        "interrupted"
+        Some("interrupted")
     } else if state.unreachable.is_some() {
-        "the peer cannot be reached"
+        Some("the peer cannot be reached")
     } else if state.tripped {
-        "the peer is taken for dead"
+        Some("the peer is taken for dead")
     } else {
-        "it needs accounts that the profile does not have"
+        None
     };
+    let mut missing = BTreeSet::new();
+    let mut without = 0_usize;
     for unit in &plan.units {
         if done.contains(&(unit.case.id.clone(), unit.version)) {
             continue;
         }
-        let reason = if versions.contains(&unit.version) {
-            general
+        let needed = peers.missing_accounts(unit.case);
+        let reason = if !versions.contains(&unit.version) {
+            "the peer refuses this version".to_owned()
+        } else if let Some(general) = general {
+            general.to_owned()
         } else {
-            "the peer refuses this version"
+            without += 1;
+            let reason = format!(
+                "it needs account {}, which the profile does not have",
+                needed.join(", ")
+            );
+            missing.extend(needed);
+            reason
         };
-        let result = not_run(unit.case, unit.version, reason);
+        let result = not_run(unit.case, unit.version, &reason);
         bus.emit(&Event::CaseFinished(Arc::new(result.clone())));
         state.results.push(result);
+    }
+    if without > 0 {
+        let names: Vec<String> = missing.into_iter().collect();
+        state.caveats.push(format!(
+            "{without} cases were not run: they need accounts that the profile does not have ({})",
+            names.join(", ")
+        ));
     }
 }
 

@@ -13,6 +13,7 @@ mod reference;
 mod server_iut;
 mod suite;
 mod tally;
+mod vouch;
 
 use std::sync::Arc;
 

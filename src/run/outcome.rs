@@ -73,7 +73,9 @@ pub fn items(inputs: &Inputs<'_>) -> (Vec<ItemResult>, BTreeMap<Role, Conformanc
                 .filter(|i| i.role == *role && i.claimed)
                 .map(|i| i.verdict),
         );
-        if verdict == Conformance::Conformant && inputs.real && inputs.ics.is_none() {
+        // A statement that the suite wrote down from what it saw states nothing, wherever it comes from.
+        let stated = inputs.ics.is_some_and(|ics| !ics.derived);
+        if verdict == Conformance::Conformant && inputs.real && !stated {
             verdict = Conformance::NotDetermined;
             caveats.push(format!(
                 "{role}: the claims were derived, not stated by the vendor; with an ICS (`--ics`) the verdict could be conformant"

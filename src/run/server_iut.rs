@@ -1,6 +1,6 @@
 //! One case against a server under test: the lower tester is a client.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,9 +19,10 @@ use crate::transport::client::{Address, Outgoing, exchange};
 use crate::verdict::{Part, Place, Strength, Verdict};
 
 use super::CaseOutput;
-use super::judge::{Judge, Read, Values, code_of, condition, describe, first_code};
+use super::judge::{Judge, Read, Values, condition, describe, first_code};
 use super::suite::Suite;
 use super::tally::Tally;
+use super::vouch::Voucher;
 
 /// The server under test and how to speak to it.
 #[derive(Debug)]
@@ -140,10 +141,8 @@ struct Runner<'a> {
     kept: BTreeMap<String, String>,
     exchanges: Vec<Arc<Exchange>>,
     silence: Vec<Silence>,
-    /// Distinct result codes of readable CSP answers.
-    codes: BTreeSet<u16>,
     /// Whether the peer has shown that it does something of its own.
-    vouched: bool,
+    voucher: Voucher,
     phase: Phase,
 }
 
@@ -168,8 +167,7 @@ impl<'a> Runner<'a> {
             kept: BTreeMap::new(),
             exchanges: Vec::new(),
             silence: Vec::new(),
-            codes: BTreeSet::new(),
-            vouched: false,
+            voucher: Voucher::default(),
             phase: Phase::Preconditions,
         }
     }
@@ -407,9 +405,8 @@ impl<'a> Runner<'a> {
             // The lower tester may go on with a session that ended: that is what some cases are about.
             lane.engine.set_session(before);
         }
-        let opened = lane.engine.session().is_some();
-        if let Some(tree) = tree {
-            self.vouch(tree, opened);
+        if let (Some(sent), Some(tree)) = (&sent, tree) {
+            self.voucher.saw(&suite.tables.syntax, &sent.tree, tree);
         }
         breaches.extend(self.judge.conversation(judgements, number, Part::Response));
         let lane = self.lane(lane_name)?;
@@ -417,21 +414,6 @@ impl<'a> Runner<'a> {
         lane.breaches = breaches;
         lane.asked = asked;
         Ok(())
-    }
-
-    /// A peer that answers everything alike has shown nothing. A session, or refusals that differ, it
-    /// must have made itself.
-    fn vouch(&mut self, tree: &Tree, opened: bool) {
-        self.vouched |= opened;
-        if let Some(envelope) = Envelope::of(tree) {
-            for transaction in &envelope.transactions {
-                let code = transaction.primitive.and_then(|p| code_of(tree, p));
-                if transaction.mode == Mode::Response {
-                    self.codes.extend(code);
-                }
-            }
-        }
-        self.vouched |= self.codes.len() > 1 && self.codes.iter().any(|c| *c >= 400);
     }
 
     fn is_correct(&self, message: &Message) -> bool {
@@ -681,6 +663,10 @@ impl<'a> Runner<'a> {
             .map(|(n, _)| n.clone())
             .collect();
         for lane in open {
+            if !self.voucher.vouches() {
+                // Nothing was done with the session yet: this shows whether it is one.
+                let _ = self.send(&["KeepAlive-Request".to_owned()], &lane, &[]).await;
+            }
             let _ = self.send(&["Logout-Request".to_owned()], &lane, &[]).await;
         }
     }
@@ -732,10 +718,10 @@ impl<'a> Runner<'a> {
                 self.judge.inconclusive(item, "reached", text, Place::default());
             }
         }
-        if !self.vouched {
+        if !self.voucher.vouches() {
             self.judge.tally.distrust(
                 &self.case.scr,
-                "nothing shows that the peer does anything: no session was opened in this case",
+                "nothing shows that the peer does anything: no session was opened and used in this case",
             );
         }
         let verdict = self.judge.tally.verdict();
