@@ -100,6 +100,5 @@ fn run_reference(suite: &Suite, seed: u64) -> Vec<CaseResult> {
     let runtime = runtime().unwrap_or_else(|e| panic!("{e:?}"));
     let outcome = runtime.block_on(run(suite, &iut, &options, &mut bus, std::future::pending()));
     outcome.unwrap_or_else(|e| panic!("{e}"));
-    let results = handle.lock().expect("the run is over").clone();
-    results
+    handle.lock().expect("the run is over").clone()
 }

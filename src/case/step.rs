@@ -213,3 +213,114 @@ impl std::fmt::Display for Condition {
         }
     }
 }
+
+impl std::fmt::Display for Test {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.condition, Charged(self.item.as_ref()))
+    }
+}
+
+/// A step in words: a first line, then a line for each edit, condition or inner step.
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Step::Send {
+                primitives,
+                lane,
+                edits,
+            } => {
+                write!(f, "{lane} sends {}", primitives.join(" with "))?;
+                edit_lines(f, edits)
+            }
+            Step::Expect {
+                expected,
+                lane,
+                item,
+                tests,
+                decline,
+            } => {
+                write!(f, "{lane} gets {expected}{}", Charged(item.as_ref()))?;
+                lines(f, tests)?;
+                if decline.is_empty() {
+                    return Ok(());
+                }
+                let codes: Vec<String> = decline.iter().map(u16::to_string).collect();
+                write!(f, "\n- the peer may decline with {}", codes.join(", "))
+            }
+            Step::Stimulate(commands) => {
+                let commands: Vec<&str> = commands.iter().map(|c| c.as_str()).collect();
+                write!(f, "make the client act: {}", commands.join(", then "))
+            }
+            Step::On {
+                incoming,
+                item,
+                tests,
+            } => {
+                write!(f, "the client sends {}", incoming.primitives.join(" or "))?;
+                if incoming.times > 1 {
+                    write!(f, ", {} times", incoming.times)?;
+                }
+                write!(f, "{}", Charged(item.as_ref()))?;
+                lines(f, tests)
+            }
+            Step::Reply {
+                edits,
+                requests,
+                status,
+            } => {
+                match status {
+                    Some(code) => write!(f, "answer with Status {code}")?,
+                    None => f.write_str("answer as a correct server does")?,
+                }
+                if !requests.is_empty() {
+                    write!(f, ", with {}", requests.join(" and "))?;
+                }
+                edit_lines(f, edits)
+            }
+            Step::Keep { name, path, .. } => write!(f, "keep {path} as ${name}"),
+            Step::Fence(fence) => write!(f, "{fence}"),
+            Step::Wait(ms) => write!(f, "wait {ms} ms"),
+            Step::Repeat { times, steps } => {
+                write!(f, "{times} times:")?;
+                steps.iter().try_for_each(|step| {
+                    step.to_string()
+                        .lines()
+                        .try_for_each(|line| write!(f, "\n  {line}"))
+                })
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Fence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.command {
+            None => write!(f, "{} is still served: keep-alive", self.lane)?,
+            Some(command) => write!(f, "the client still acts: {}", command.as_str())?,
+        }
+        if !self.silent.is_empty() {
+            write!(f, ", and has sent no {} before", self.silent.join(", "))?;
+        }
+        write!(f, "{}", Charged(self.item.as_ref()))
+    }
+}
+
+/// The item behind a step or condition that names one.
+struct Charged<'a>(Option<&'a ItemId>);
+
+impl std::fmt::Display for Charged<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(item) => write!(f, " [{item}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn lines<T: std::fmt::Display>(f: &mut std::fmt::Formatter<'_>, list: &[T]) -> std::fmt::Result {
+    list.iter().try_for_each(|entry| write!(f, "\n- {entry}"))
+}
+
+fn edit_lines(f: &mut std::fmt::Formatter<'_>, edits: &[Edit]) -> std::fmt::Result {
+    edits.iter().try_for_each(|edit| write!(f, "\n- changed: {edit}"))
+}

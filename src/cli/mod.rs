@@ -3,6 +3,7 @@
 
 mod completions;
 pub mod exit;
+mod explain;
 mod reference;
 mod run;
 mod scr;
@@ -63,6 +64,8 @@ enum Command {
     Reference(reference::Args),
     /// Show and check the requirement tables
     Scr(scr::Args),
+    /// Say what a case or an item asks, and with a report the argument of its verdict
+    Explain(explain::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -83,6 +86,7 @@ pub fn main() -> Exit {
         Command::Validate(args) => validate::run(&args, &cli.common),
         Command::Reference(args) => reference::run(&args, &cli.common),
         Command::Scr(args) => scr::run(&args, &cli.common),
+        Command::Explain(args) => explain::run(&args, &cli.common),
         Command::Completions(args) => completions::run(&args),
     };
     result.unwrap_or_else(|failure| {
@@ -141,6 +145,19 @@ impl Common {
             }
         }
     }
+}
+
+/// The complaint about a name that nothing has, with those that look like it.
+fn unknown(what: &str, name: &str, nearest: &[&str], otherwise: &str) -> Failure {
+    Failure::Usage(format!(
+        "no {what} is called {}\n  fix: {}",
+        crate::base::escape::plain(name),
+        if nearest.is_empty() {
+            otherwise.to_owned()
+        } else {
+            format!("did you mean {}?", nearest.join(" or "))
+        }
+    ))
 }
 
 /// Writes a result to standard output. A reader that left early (`| head`) is no failure.

@@ -195,7 +195,7 @@ fn read_ics(path: &Path, suite: &Suite) -> Result<(String, Ics), Failure> {
     Ok((name, ics))
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|source| Failure::Io {
         what: "failed to read",
         path: path.to_owned(),

@@ -162,20 +162,18 @@ fn show(args: &ShowArgs, tables: &Tables) -> Result<Exit, Failure> {
     let Some(item) = tables.items.find(&args.id) else {
         let nearest = tables.items.nearest(&args.id);
         let names: Vec<&str> = nearest.iter().map(|id| id.as_str()).collect();
-        return Err(Failure::Usage(format!(
-            "no item is called {}\n  fix: {}",
-            shown(&args.id),
-            if names.is_empty() {
-                "`imps-scr scr list` shows every item".to_owned()
-            } else {
-                format!("did you mean {}?", names.join(" or "))
-            }
-        )));
+        return Err(super::unknown(
+            "item",
+            &args.id,
+            &names,
+            "`imps-scr scr list` shows every item",
+        ));
     };
     output(&describe(item, tables))
 }
 
-fn describe(item: &Item, tables: &Tables) -> String {
+/// Everything about an item, in lines.
+pub(super) fn describe(item: &Item, tables: &Tables) -> String {
     let mut out = format!("{}  {}\n\n", item.marked_id(), shown(&item.feature));
     if item.reconstructed {
         out.push_str("A reconstruction of this project, not OMA text.\n\n");

@@ -222,6 +222,44 @@ impl TryFrom<RawEdit> for Edit {
     }
 }
 
+impl std::fmt::Display for Edit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Edit::Drop(path) => write!(f, "{path} is left out"),
+            Edit::Double(path) => write!(f, "{path} stands twice"),
+            Edit::Swap(path) => write!(f, "{path} changes places with the element behind it"),
+            Edit::Set(path, value) => write!(f, "{path} is `{value}`"),
+            Edit::Rename(path, name) => write!(f, "{path} is called {name}"),
+            Edit::Namespace(path, namespace) => write!(f, "{path} is in the namespace {namespace}"),
+            Edit::Add {
+                name,
+                into,
+                text,
+                first,
+            } => write!(
+                f,
+                "{name} with `{text}` is added to {into} as its {} child",
+                if *first { "first" } else { "last" }
+            ),
+            Edit::Attribute(path, name, value) => write!(f, "{path} has the attribute {name}=`{value}`"),
+            Edit::Poll(on) => write!(f, "Poll is {}", if *on { "T" } else { "F" }),
+            Edit::Replace(from, with) => write!(f, "`{from}` is replaced by `{with}` in the octets"),
+            Edit::Truncate(n) => write!(f, "only the first {n} octets are sent"),
+            Edit::Bytes(text) => write!(f, "the body is `{text}`"),
+            Edit::Prepend(text) => write!(f, "`{text}` stands before the body"),
+            Edit::Charset(name) => write!(f, "encoded in {name}"),
+            Edit::MediaType(text) if text.is_empty() => f.write_str("no Content-Type"),
+            Edit::MediaType(text) => write!(f, "the Content-Type is {text}"),
+            Edit::HttpStatus(status) => write!(f, "the HTTP status is {status}"),
+            Edit::Method(method) => write!(f, "the HTTP method is {method}"),
+            Edit::Empty => f.write_str("an empty body"),
+            Edit::Silent => f.write_str("never sent, the connection stays open"),
+            Edit::Close => f.write_str("never sent, the connection is closed"),
+            Edit::Twice => f.write_str("every transaction stands twice"),
+        }
+    }
+}
+
 /// An outgoing HTTP message while it is being changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {

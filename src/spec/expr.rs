@@ -1,4 +1,4 @@
-//! Requirement expressions in the notation of [CREQ] (WAP-221): references to items and groups of
+//! Requirement expressions in the notation of CREQ (WAP-221): references to items and groups of
 //! items, joined by AND, OR and NOT. AND binds tighter than OR.
 //!
 //! Real tables are not tidy: names hold digits and hyphens, blanks stand within a reference, older

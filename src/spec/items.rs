@@ -178,15 +178,7 @@ impl Items {
 
     /// Up to three names that look like this text, the likeliest first.
     pub fn nearest(&self, text: &str) -> Vec<&ItemId> {
-        let text: Vec<char> = text.to_ascii_uppercase().chars().take(160).collect();
-        let mut found: Vec<(usize, &ItemId)> = self
-            .items
-            .iter()
-            .map(|i| (distance(&text, &i.id.as_str().to_ascii_uppercase()), &i.id))
-            .filter(|(d, _)| *d <= text.len() / 4)
-            .collect();
-        found.sort_unstable();
-        found.into_iter().take(3).map(|(_, id)| id).collect()
+        nearest(text, self.items.iter().map(|i| (i.id.as_str(), &i.id)))
     }
 
     fn add_file(&mut self, file: &str, text: &str) -> Result<(), FileError> {
@@ -248,6 +240,17 @@ pub(super) fn did_you_mean(nearest: &[&ItemId]) -> String {
     }
     let names: Vec<&str> = nearest.iter().map(|id| id.as_str()).collect();
     format!("did you mean {}?", names.join(" or "))
+}
+
+/// Up to three of these named values whose names look like this text, the likeliest first.
+pub fn nearest<'a, T: Ord>(text: &str, named: impl Iterator<Item = (&'a str, T)>) -> Vec<T> {
+    let text: Vec<char> = text.to_ascii_uppercase().chars().take(160).collect();
+    let mut found: Vec<(usize, T)> = named
+        .map(|(name, value)| (distance(&text, &name.to_ascii_uppercase()), value))
+        .filter(|(d, _)| *d <= text.len() / 4)
+        .collect();
+    found.sort_unstable();
+    found.into_iter().take(3).map(|(_, value)| value).collect()
 }
 
 /// Edits between two texts (Levenshtein).

@@ -1,4 +1,4 @@
-//! Names of the [CREQ] notation: `ScrItem` (`WSP-CO-C-001`) and `ScrGroup` (`WSP:MCF`). Both are
+//! Names of the CREQ notation: `ScrItem` (`WSP-CO-C-001`) and `ScrGroup` (`WSP:MCF`). Both are
 //! parsed from the right, because specification names hold hyphens (`OMA-ERDEF-IMPS-C-001`).
 
 use std::fmt;

@@ -66,7 +66,7 @@ words!(
 );
 
 words!(
-    /// Status of an item in the sense of [CREQ].
+    /// Status of an item in the sense of CREQ.
     Status {
         /// Mandatory.
         Mandatory = "M",
