@@ -12,17 +12,10 @@ use imps_scr::spec::syntax::Syntax;
 use imps_scr::spec::{Role, Version};
 use imps_scr::verdict::Strength;
 
+mod shared;
+
 fn corpus(folder: &str) -> Option<PathBuf> {
-    let shared = std::env::var_os("IMPS_SCR_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    let path = shared.join("corpus").join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: {} is not there (set IMPS_SCR_SHARED)", path.display());
-    None
+    shared::find(&format!("corpus/{folder}"))
 }
 
 fn checker() -> Checker {

@@ -2,24 +2,17 @@
 //! project; without them the test says so and passes.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use imps_scr::spec::{Expression, ScrItem};
 
+mod shared;
+
 #[test]
 fn real_rows_are_read() {
-    let shared = std::env::var_os("IMPS_SCR_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    let path = shared.join("facts/wap-scr-rows.tsv");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) => {
-            println!("skipped: {}: {error} (set IMPS_SCR_SHARED)", path.display());
-            return;
-        }
+    let Some(path) = shared::find("facts/wap-scr-rows.tsv") else {
+        return;
     };
+    let text = std::fs::read_to_string(path).unwrap();
     let rows: Vec<Vec<&str>> = text
         .lines()
         .filter(|l| !l.starts_with('#'))

@@ -11,6 +11,8 @@ use imps_scr::peer::client::{ClientConfig, ClientEngine};
 use imps_scr::peer::{Credentials, MEDIA_TYPE_XML};
 use imps_scr::spec::{Command as Act, Version};
 
+mod shared;
+
 struct Watched {
     child: Child,
     address: String,
@@ -163,15 +165,10 @@ fn a_client_that_never_comes_is_not_determined() {
 /// A recorded client, replayed: every failure names its rule and place, and the suite does not trip.
 #[test]
 fn a_recorded_client_is_judged() {
-    let shared = std::env::var_os("IMPS_SCR_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    let folder = shared.join("corpus/csp12-client");
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        println!("skipped: {} is not there (set IMPS_SCR_SHARED)", folder.display());
+    let Some(folder) = shared::find("corpus/csp12-client") else {
         return;
     };
+    let entries = std::fs::read_dir(folder).unwrap();
     let mut requests: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
     requests.retain(|p| p.extension().is_some_and(|e| e == "req"));
     requests.sort();

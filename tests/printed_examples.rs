@@ -3,7 +3,6 @@
 //! The files are not part of this repository (`IMPS_SCR_SHARED`); without them the tests that read
 //! them say so and pass. The group examples that no file has are written here from their description.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use imps_scr::check::Checker;
@@ -17,16 +16,11 @@ use imps_scr::peer::{Credentials, MEDIA_TYPE_XML};
 use imps_scr::run::Suite;
 use imps_scr::spec::Version;
 
+mod shared;
+
 fn example(number: u32) -> Option<Tree> {
-    let shared = std::env::var_os("IMPS_SCR_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    let path = shared.join(format!("corpus/csp11-xml/wv-{number:03}.xml"));
-    let Ok(octets) = std::fs::read(&path) else {
-        println!("skipped: {} is not there (set IMPS_SCR_SHARED)", path.display());
-        return None;
-    };
+    let path = shared::find(&format!("corpus/csp11-xml/wv-{number:03}.xml"))?;
+    let octets = std::fs::read(path).unwrap();
     Some(
         read(&octets, None)
             .message

@@ -16,6 +16,8 @@ use imps_scr::spec::model::Model;
 use imps_scr::spec::syntax::Syntax;
 use imps_scr::spec::{Group, Version};
 
+mod shared;
+
 const MUTANTS: usize = 100_000;
 const BATCH: usize = 1_000;
 const WORKERS: usize = 2;
@@ -44,15 +46,12 @@ struct Count {
 
 #[test]
 fn content_models_agree_with_xmllint() {
-    let shared = std::env::var_os("IMPS_SCR_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    let dtd = shared.join("facts/wv-csp-1.1.dtd");
-    if !dtd.is_file() {
-        println!("skipped: {} is not there (set IMPS_SCR_SHARED)", dtd.display());
+    let (Some(dtd), Some(folder)) = (
+        shared::find("facts/wv-csp-1.1.dtd"),
+        shared::find("corpus/csp11-xml"),
+    ) else {
         return;
-    }
+    };
     if !has_xmllint() {
         assert!(
             std::env::var("CI").as_deref() != Ok("true"),
@@ -69,7 +68,7 @@ fn content_models_agree_with_xmllint() {
 
     let syntax = Arc::new(Syntax::from_files(&FileSet::tables()).unwrap());
     let checker = Checker::new(Arc::clone(&syntax));
-    let samples = samples(&shared.join("corpus/csp11-xml"));
+    let samples = samples(&folder);
     assert!(samples.len() >= 100);
     let mut names: Vec<String> = syntax
         .elements(Version::V11)

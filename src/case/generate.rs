@@ -382,8 +382,14 @@ fn case_of(sample: &Sample, variant: &Variant) -> Option<Case> {
         preconditions,
         procedure,
         after: Vec::new(),
-        pass: "refused, and the valid request is served".into(),
-        file: format!("generated from {} in CSP {}", sample.primitive, sample.version),
+        pass: match (under_test, variant.kind) {
+            (Role::Client, _) => "the client goes on working: it logs in anew",
+            (Role::Server, Kind::Edge) => "answered, and the session goes on",
+            (Role::Server, Kind::Mode) => "refused or ignored, and the valid request is served",
+            (Role::Server, _) => "refused, and the valid request is served",
+        }
+        .into(),
+        file: format!("generated from {}", sample.primitive),
         line: 0,
     })
 }

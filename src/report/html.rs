@@ -368,7 +368,11 @@ fn is_aside(case: &Case, criterion: &Criterion) -> bool {
 fn asides(report: &Report, case: &Case) -> Vec<String> {
     let line = |c: &Criterion| {
         let at = c.places.first().map(place).unwrap_or_default();
-        let times = if c.count > 1 { format!(" ({}×)", c.count) } else { String::new() };
+        let times = if c.count > 1 {
+            format!(" ({}×)", c.count)
+        } else {
+            String::new()
+        };
         safe(&format!(
             "{} {}: {}{times}, {at}",
             report.marked(&c.item),
@@ -376,7 +380,11 @@ fn asides(report: &Report, case: &Case) -> Vec<String> {
             c.text()
         ))
     };
-    case.criteria.iter().filter(|c| is_aside(case, c)).map(line).collect()
+    case.criteria
+        .iter()
+        .filter(|c| is_aside(case, c))
+        .map(line)
+        .collect()
 }
 
 fn criteria(report: &Report, case: &Case, anchor: &str, numbers: &BTreeSet<u32>) -> Vec<CriterionView> {

@@ -169,19 +169,30 @@ impl Page {
         }
         self.line("");
         self.line("findings, worst first:");
-        let shown = self.rows(report.findings.len());
-        for finding in &report.findings[..shown] {
-            self.finding(report, finding, file);
+        // One defect shows in many cases: it is one line here, and a line a case in the report.
+        let mut folded: Vec<(&Finding, usize)> = Vec::new();
+        for finding in &report.findings {
+            let same = |f: &Finding| {
+                (&f.item, &f.rule, f.verdict) == (&finding.item, &finding.rule, finding.verdict)
+            };
+            match folded.iter_mut().find(|(f, _)| same(f)) {
+                Some((_, cases)) => *cases += 1,
+                None => folded.push((finding, 1)),
+            }
         }
-        self.rest(report.findings.len() - shown);
+        let shown = self.rows(folded.len());
+        for (finding, cases) in &folded[..shown] {
+            self.finding(report, finding, *cases, file);
+        }
+        self.rest(folded.len() - shown);
     }
 
-    fn finding(&mut self, report: &Report, finding: &Finding, file: &str) {
+    fn finding(&mut self, report: &Report, finding: &Finding, cases: usize, file: &str) {
         let word = self.paint(case_color(finding.verdict.into()), finding.verdict.as_str());
-        let times = if finding.count > 1 {
-            format!(" ({} times)", finding.count)
-        } else {
-            String::new()
+        let times = match (finding.count, cases) {
+            (1, 1) => String::new(),
+            (n, 1) => format!(" ({n} times)"),
+            (_, n) => format!(" (in {n} cases)"),
         };
         let text = self.short(&finding.text);
         self.line(&format!(
@@ -361,7 +372,12 @@ mod tests {
     fn long_lists_are_shortened_with_a_count() {
         let mut report = fixture::report();
         let one = report.findings[0].clone();
-        report.findings = vec![one; 40];
+        report.findings = (0..40)
+            .map(|n| Finding {
+                rule: format!("rule {n}"),
+                ..one.clone()
+            })
+            .collect();
         let text = Terminal::default().text(&report);
         assert!(text.contains("… and 28 more (--verbose shows all)"));
     }

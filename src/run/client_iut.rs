@@ -11,8 +11,8 @@ use crate::base::ItemId;
 use crate::case::{Case, Fence, Step, Test};
 use crate::check::conversation::Conversation;
 use crate::codec::deviation::{Draft, Edit, Sending};
-use crate::event::{CaseResult, Silence};
-use crate::message::{Encoding, Envelope, Mode, Tree};
+use crate::event::Silence;
+use crate::message::{Envelope, Mode, Tree};
 use crate::peer::client::ClientConfig;
 use crate::peer::compose::{self, Part as TransactionPart};
 use crate::peer::fault::Fault;
@@ -24,9 +24,9 @@ use crate::transport::server::{Answer, Arrived, Listener, listen};
 use crate::verdict::{Part, Place, Verdict};
 
 use super::CaseOutput;
+use super::conclude::{millis, result, suite_error, unreached};
 use super::judge::{Judge, Values, condition, first_code};
 use super::reference::{EmbeddedClient, handle, to_answer, version_of};
-use super::server_iut::millis;
 use super::suite::{Suite, reread};
 use super::tally::Tally;
 
@@ -72,43 +72,22 @@ pub async fn run_case(suite: &Suite, target: &ClientTarget, case: &Case, version
     };
     let stop = runner.all_steps().await;
     runner.settle().await;
+    runner.judged = false;
+    for step in &case.after {
+        // What a postamble cannot do is no verdict.
+        let _ = runner.run_step(step).await;
+    }
+    runner.settle().await;
     runner.finish(stop, started)
 }
 
 fn failed_setup(case: &Case, mut judge: Judge<'_>, text: &str, started: Instant) -> CaseOutput {
-    judge.tally.add(crate::verdict::Criterion::new(
-        &case.scr[0],
-        "suite",
-        Verdict::Error,
-        format!("the suite's own fault: {text}"),
-    ));
+    suite_error(&mut judge, case, text);
     CaseOutput {
         result: result(case, judge, text.to_owned(), Vec::new(), started),
         exchanges: Vec::new(),
         declined: Vec::new(),
         dead: false,
-    }
-}
-
-fn result(
-    case: &Case,
-    judge: Judge<'_>,
-    reason: String,
-    silence: Vec<Silence>,
-    started: Instant,
-) -> CaseResult {
-    CaseResult {
-        id: case.id.clone(),
-        title: case.title.clone(),
-        scr: case.scr.clone(),
-        role: Role::Client,
-        version: judge.version,
-        encoding: Encoding::Xml,
-        verdict: judge.tally.verdict(),
-        reason,
-        criteria: judge.tally.into_results(),
-        silence,
-        duration_ms: millis(started.elapsed()),
     }
 }
 
@@ -683,33 +662,11 @@ impl<'a> Runner<'a> {
             None | Some(Stop::Charged) => {}
             Some(Stop::Inconclusive(text)) => reason = text,
             Some(Stop::Error(text)) => {
-                let item = self.case.scr[0].clone();
-                self.judge.tally.add(crate::verdict::Criterion::new(
-                    &item,
-                    "suite",
-                    Verdict::Error,
-                    format!("the suite's own fault: {text}"),
-                ));
+                suite_error(&mut self.judge, self.case, &text);
                 reason = text;
             }
         }
-        for item in &self.case.scr {
-            let applies = self
-                .judge
-                .suite
-                .tables
-                .items
-                .get(item)
-                .is_none_or(|i| i.applies_to(self.judge.version));
-            if !self.judge.tally.has(item) && applies {
-                let text = if reason.is_empty() {
-                    "not reached: an earlier step failed".to_owned()
-                } else {
-                    reason.clone()
-                };
-                self.judge.inconclusive(item, "reached", text, Place::default());
-            }
-        }
+        unreached(&mut self.judge, self.case, &[], &reason);
         if !self.seen {
             self.judge
                 .tally

@@ -22,12 +22,14 @@ use crate::transport::server::listen;
 use crate::verdict::{Conformance, Verdict};
 
 use super::client_iut::{self, ClientTarget};
+use super::conclude::millis;
 use super::outcome::{self, Inputs};
 use super::passive::{self, PassiveSetup};
 use super::plan::{Plan, Unit};
 use super::reference::{EmbeddedServer, reference_accounts};
-use super::server_iut::{self, Pace, ServerTarget, millis};
+use super::server_iut;
 use super::suite::Suite;
+use super::target::{Pace, ServerTarget};
 use super::{Bus, CaseOutput};
 
 /// What is under test.

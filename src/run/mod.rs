@@ -3,7 +3,9 @@
 
 mod claims;
 mod client_iut;
+mod conclude;
 pub mod dispatcher;
+mod expectation;
 mod judge;
 pub mod mutants;
 mod outcome;
@@ -13,6 +15,7 @@ mod reference;
 mod server_iut;
 mod suite;
 mod tally;
+mod target;
 mod vouch;
 
 use std::sync::Arc;

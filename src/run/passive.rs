@@ -20,9 +20,9 @@ use crate::spec::{Role, Version};
 use crate::transport::server::{Answer, Arrived, Listener};
 use crate::verdict::{Part, Place};
 
+use super::conclude::millis;
 use super::judge::{Judge, Values, condition};
 use super::reference::{handle, to_answer, version_of};
-use super::server_iut::millis;
 use super::suite::{Suite, reread};
 use super::tally::Tally;
 

@@ -17,8 +17,8 @@ use crate::record::HttpMessage;
 use crate::spec::{Command, Version};
 use crate::transport::server::{Answer, Arrived, listen};
 
+use super::conclude::millis;
 use super::judge::charset_of;
-use super::server_iut::millis;
 
 /// Accounts of the reference; their passwords are no secrets, but are treated like some.
 pub fn reference_accounts() -> Vec<(String, Credentials)> {

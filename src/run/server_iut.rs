@@ -5,89 +5,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::base::{CaseId, ItemId};
-use crate::case::{Case, Condition, Expected, Fence, Step, Test, account_of};
+use crate::case::{Case, Expected, Fence, Step, Test, account_of};
 use crate::check::conversation::Conversation;
 use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
-use crate::event::{CaseResult, Silence};
-use crate::message::{Encoding, Envelope, Message, Mode, Tree};
+use crate::event::Silence;
+use crate::message::{Envelope, Message, Tree};
 use crate::peer::client::{ClientConfig, ClientEngine};
 use crate::peer::digest::Schema;
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::spec::{Command, Role, Status, Version};
-use crate::transport::client::{Address, Outgoing, exchange};
-use crate::verdict::{Part, Place, Strength, Verdict};
+use crate::transport::client::{Outgoing, exchange};
+use crate::verdict::{Part, Place, Strength};
 
 use super::CaseOutput;
+use super::conclude::{millis, result, suite_error, unreached};
+use super::expectation::{Answer, Outcome, outcome, silence_is_general};
 use super::judge::{Judge, Read, Values, condition, describe, first_code};
 use super::suite::Suite;
 use super::tally::Tally;
+use super::target::ServerTarget;
 use super::vouch::Voucher;
-
-/// The server under test and how to speak to it.
-#[derive(Debug)]
-pub struct ServerTarget {
-    /// Where it is.
-    pub address: Address,
-    /// Header fields that provisioning asks for.
-    pub headers: Vec<(String, String)>,
-    /// Accounts by name.
-    pub accounts: BTreeMap<String, Credentials>,
-    /// ClientID to use; made up per session when none.
-    pub client_id: Option<String>,
-    /// How long to wait for an answer.
-    pub response: Duration,
-    /// Spaces requests out.
-    pub pace: Pace,
-    /// Word in everything that this run creates.
-    pub run_id: String,
-    /// When the run began.
-    pub epoch: Instant,
-}
-
-/// Keeps requests apart.
-#[derive(Debug)]
-pub struct Pace {
-    gap: Duration,
-    next: tokio::sync::Mutex<Option<tokio::time::Instant>>,
-}
-
-impl Pace {
-    /// At most so many requests a second; none for no limit.
-    pub fn new(rate: Option<f64>) -> Self {
-        Self {
-            gap: rate.map_or(Duration::ZERO, |r| Duration::from_secs_f64(1.0 / r)),
-            next: tokio::sync::Mutex::new(None),
-        }
-    }
-
-    async fn wait(&self) {
-        if self.gap.is_zero() {
-            return;
-        }
-        let mut next = self.next.lock().await;
-        let now = tokio::time::Instant::now();
-        let at = next.unwrap_or(now).max(now);
-        *next = Some(at + self.gap);
-        drop(next);
-        tokio::time::sleep_until(at).await;
-    }
-}
-
-/// What came back to the last request of a lane.
-#[derive(Debug, Clone)]
-enum Answer {
-    /// Nothing.
-    Failed(Failure),
-    /// HTTP 4xx or 5xx.
-    Refused(u16),
-    /// HTTP 200 with an empty body.
-    Empty,
-    /// A message, strictly or tolerantly read.
-    Message(Box<Message>),
-    /// Something that cannot be read.
-    Unreadable(String),
-}
 
 struct Lane {
     engine: ClientEngine,
@@ -691,140 +629,23 @@ impl<'a> Runner<'a> {
                 }
             }
             Some(Stop::Error(text)) => {
-                let item = self.case.scr[0].clone();
-                self.judge.tally.add(crate::verdict::Criterion::new(
-                    &item,
-                    "suite",
-                    Verdict::Error,
-                    format!("the suite's own fault: {text}"),
-                ));
+                suite_error(&mut self.judge, self.case, &text);
                 reason = text;
             }
         }
-        for item in &self.case.scr {
-            let applies = self
-                .judge
-                .suite
-                .tables
-                .items
-                .get(item)
-                .is_none_or(|i| i.applies_to(self.judge.version));
-            if !self.judge.tally.has(item) && !declined.contains(item) && applies {
-                let text = if reason.is_empty() {
-                    "not reached: an earlier step failed".to_owned()
-                } else {
-                    reason.clone()
-                };
-                self.judge.inconclusive(item, "reached", text, Place::default());
-            }
-        }
+        unreached(&mut self.judge, self.case, &declined, &reason);
         if !self.voucher.vouches() {
             self.judge.tally.distrust(
                 &self.case.scr,
                 "nothing shows that the peer does anything: no session was opened and used in this case",
             );
         }
-        let verdict = self.judge.tally.verdict();
         CaseOutput {
             dead: !self.exchanges.is_empty() && !self.exchanges.iter().any(|e| e.response.is_ok()),
             declined,
-            result: CaseResult {
-                id: self.case.id.clone(),
-                title: self.case.title.clone(),
-                scr: self.case.scr.clone(),
-                role: Role::Server,
-                version: self.judge.version,
-                encoding: Encoding::Xml,
-                verdict,
-                reason,
-                criteria: self.judge.tally.into_results(),
-                silence: self.silence,
-                duration_ms: millis(started.elapsed()),
-            },
+            result: result(self.case, self.judge, reason, self.silence, started),
             exchanges: self.exchanges,
         }
-    }
-}
-
-enum Outcome {
-    /// It came; the evidence.
-    Met(String),
-    /// No answer, or an empty one where one is due.
-    Silence(String),
-    /// Something else came.
-    Other(String),
-}
-
-fn outcome(expected: &Expected, answer: &Answer, tests: &[Test]) -> Outcome {
-    let found = match answer {
-        Answer::Failed(failure @ (Failure::NotHttp(..) | Failure::TooLong(_))) => {
-            return Outcome::Other(failure.to_string());
-        }
-        Answer::Failed(failure) => return Outcome::Silence(failure.to_string()),
-        Answer::Refused(status) => format!("HTTP {status}"),
-        Answer::Empty => "an empty body".to_owned(),
-        Answer::Message(m) => describe(&m.tree),
-        Answer::Unreadable(what) => what.clone(),
-    };
-    let code = match answer {
-        Answer::Message(m) => first_code(&m.tree),
-        _ => None,
-    };
-    let refused = match answer {
-        Answer::Refused(_) => true,
-        Answer::Message(_) => code.is_some_and(|c| (400..=999).contains(&c)),
-        _ => false,
-    };
-    let met = match expected {
-        Expected::Primitives(names) => match answer {
-            Answer::Message(m) => {
-                let named = Envelope::of(&m.tree)
-                    .is_some_and(|e| e.transactions.iter().any(|t| names.contains(&t.name)));
-                let speaks_of_code = tests.iter().any(|t| mentions_code(&t.condition));
-                named && (speaks_of_code || code.is_none_or(|c| c / 100 == 2))
-            }
-            _ => false,
-        },
-        Expected::Refusal => refused,
-        Expected::Answer => refused || matches!(answer, Answer::Message(_)),
-        Expected::NotServed => refused || matches!(answer, Answer::Empty),
-        Expected::Delivery => match answer {
-            Answer::Empty => true,
-            Answer::Message(m) => Envelope::of(&m.tree).is_some_and(|e| {
-                e.transactions
-                    .iter()
-                    .all(|t| t.mode == Mode::Request || t.name == "Status")
-                    && !refused
-            }),
-            _ => false,
-        },
-    };
-    if met {
-        return Outcome::Met(format!("answered by {found}"));
-    }
-    let text = format!("answered by {found}, expected {expected}");
-    if matches!(answer, Answer::Empty) {
-        Outcome::Silence(text)
-    } else {
-        Outcome::Other(text)
-    }
-}
-
-/// Silence on a request that is to be refused breaks the general rule; silence where a certain
-/// answer is due breaks the rule of that transaction.
-fn silence_is_general(expected: &Expected) -> bool {
-    matches!(
-        expected,
-        Expected::Refusal | Expected::Answer | Expected::NotServed
-    )
-}
-
-fn mentions_code(condition: &Condition) -> bool {
-    match condition {
-        Condition::In(path, _) | Condition::NotIn(path, _) | Condition::Class(path, _) => {
-            path.names().last() == Some("Code")
-        }
-        _ => false,
     }
 }
 
@@ -840,11 +661,6 @@ fn short_hash(text: &str, version: Version) -> u32 {
         .fold(2_166_136_261_u32, |h, b| {
             (h ^ u32::from(b)).wrapping_mul(16_777_619)
         })
-}
-
-/// Whole milliseconds.
-pub fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a login and logout before and after a run can show.
