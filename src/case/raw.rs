@@ -64,6 +64,7 @@ pub struct RawCase {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawStep {
     send: Option<String>,
+    bytes: Option<String>,
     with: Option<Vec<String>>,
     #[serde(rename = "as")]
     lane: Option<String>,
@@ -122,6 +123,7 @@ impl RawStep {
     pub fn to_step(&self, expand: &mut Expand<'_>) -> Result<Step, String> {
         let kinds = [
             self.send.is_some(),
+            self.bytes.is_some(),
             self.expect.is_some(),
             self.stimulate.is_some(),
             self.on.is_some(),
@@ -133,7 +135,7 @@ impl RawStep {
         ];
         if kinds.iter().filter(|k| **k).count() != 1 {
             return Err(
-                "a step needs exactly one of send, expect, stimulate, on, reply, keep, fence, wait, repeat, use"
+                "a step needs exactly one of send, bytes, expect, stimulate, on, reply, keep, fence, wait, repeat, use"
                     .to_owned(),
             );
         }
@@ -221,6 +223,9 @@ impl RawStep {
                     other => Some(command(other)?),
                 },
             }),
+            RawStep {
+                bytes: Some(octets), ..
+            } => Step::Bytes(octets.clone()),
             RawStep { wait: Some(ms), .. } => {
                 if *ms > MAX_WAIT_MS {
                     return Err(format!(

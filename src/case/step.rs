@@ -17,6 +17,8 @@ pub enum Step {
         /// Changes.
         edits: Vec<Edit>,
     },
+    /// Server under test: send these octets on a TCP connection of their own, whatever they are.
+    Bytes(String),
     /// Server under test: what must come back to the last request of a lane.
     Expect {
         /// What.
@@ -279,6 +281,7 @@ impl std::fmt::Display for Step {
             }
             Step::Keep { name, path, .. } => write!(f, "keep {path} as ${name}"),
             Step::Fence(fence) => write!(f, "{fence}"),
+            Step::Bytes(octets) => write!(f, "send the octets {octets:?} on a connection of their own"),
             Step::Wait(ms) => write!(f, "wait {ms} ms"),
             Step::Repeat { times, steps } => {
                 write!(f, "{times} times:")?;

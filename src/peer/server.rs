@@ -52,6 +52,8 @@ pub enum ServerFault {
     NoDigestLogin,
     /// Serves requests in mode Response.
     IgnoresMode,
+    /// Serves nobody any more after a request that breaks off.
+    StopsAfterBrokenRequest,
     /// Says success to a request that it cannot serve.
     SucceedsAlways,
 }

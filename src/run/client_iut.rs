@@ -245,7 +245,7 @@ impl<'a> Runner<'a> {
                 }
                 Ok(())
             }
-            Step::Send { .. } | Step::Expect { .. } => {
+            Step::Send { .. } | Step::Bytes(_) | Step::Expect { .. } => {
                 Err(Stop::Error("a step for servers in a case for clients".to_owned()))
             }
         }

@@ -117,15 +117,17 @@ pub async fn run(
                     "the server refuses CSP {version} (code {code}): its cases are not run, its items are na"
                 ));
             }
-            Sanity::Trouble(why) => state.notices.push(format!(
-                "the sanity exchange before the run failed in CSP {version}: {why}"
-            )),
+            Sanity::Trouble(why) => {
+                state.troubled = true;
+                state.notices.push(format!(
+                    "the sanity exchange before the run failed in CSP {version}: {why}"
+                ));
+            }
         }
     }
     for notice in &state.notices {
         bus.emit(&Event::Notice(notice.clone()));
     }
-    let healthy = state.notices.is_empty();
     let runnable: Vec<Unit<'_>> = plan
         .units
         .iter()
@@ -135,7 +137,7 @@ pub async fn run(
     if state.unreachable.is_none() && !state.interrupted {
         run_units(suite, &peers, &runnable, options.jobs, bus, &mut state, &mut stop).await;
     }
-    if state.unreachable.is_none() && !state.interrupted && healthy && !state.tripped {
+    if state.unreachable.is_none() && !state.interrupted && !state.troubled && !state.tripped {
         let last = tokio::select! {
             biased;
             () = &mut stop => { state.interrupted = true; Vec::new() }
@@ -262,6 +264,8 @@ struct State {
     unreachable: Option<String>,
     interrupted: bool,
     tripped: bool,
+    /// The sanity exchange before the run failed already.
+    troubled: bool,
     dead_in_a_row: usize,
     done: usize,
 }
@@ -533,6 +537,8 @@ async fn run_units<S: Future<Output = ()>>(
                 exchange: Arc::clone(exchange),
             });
         }
+        let last_failed =
+            unit.case.object == Role::Server && output.exchanges.last().is_some_and(|e| e.response.is_err());
         state.declined.extend(output.declined);
         state.dead_in_a_row = if output.dead && unit.case.object == Role::Server {
             state.dead_in_a_row + 1
@@ -542,20 +548,22 @@ async fn run_units<S: Future<Output = ()>>(
         bus.emit(&Event::CaseFinished(Arc::new(output.result.clone())));
         state.results.push(output.result);
         state.done += 1;
-        if state.dead_in_a_row >= BREAKER {
-            // Cases about refusals end at the first silence: only a peer that does not even let anybody
-            // in is dead.
-            if peers.sanity(suite, &[unit.version]).await.is_empty() {
-                state.dead_in_a_row = 0;
-                continue;
-            }
+        // Cases about refusals end at the first silence: only a peer that does not even let anybody in is
+        // dead. One that was well before is asked at its first silence, so that what killed it is not
+        // charged to every case that follows.
+        let suspected = state.dead_in_a_row >= BREAKER || last_failed && !state.troubled;
+        if suspected && !peers.sanity(suite, &[unit.version]).await.is_empty() {
             state.tripped = true;
             let notice = format!(
-                "{BREAKER} cases in a row got no readable answer: the peer is taken for dead, the rest is not run"
+                "the peer lets nobody in any more after {} in CSP {}: it is taken for dead, the rest is not run",
+                unit.case.id, unit.version
             );
             bus.emit(&Event::Notice(notice.clone()));
             state.caveats.push(notice);
             return;
+        }
+        if suspected {
+            state.dead_in_a_row = 0;
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::codec::deviation::{Draft, Encoded, Sending};
 use crate::message::Tree;
 use crate::peer::client::{ClientConfig, ClientEngine};
 use crate::peer::fault::Fault;
-use crate::peer::server::{Incoming, Outgoing, ServerConfig, ServerEngine};
+use crate::peer::server::{Incoming, Outgoing, ServerConfig, ServerEngine, ServerFault};
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
 use crate::record::HttpMessage;
 use crate::spec::{Command, Version};
@@ -70,7 +70,13 @@ impl EmbeddedServer {
         let mut engine = ServerEngine::new(config, checker).with_fault(state);
         let task = tokio::spawn(async move {
             let epoch = Instant::now();
+            let mut stopped = false;
             while let Some(arrived) = listener.arrivals.recv().await {
+                stopped |= arrived.broken.is_some() && state == Some(ServerFault::StopsAfterBrokenRequest);
+                if stopped {
+                    // Dropping the way to answer closes the connection.
+                    continue;
+                }
                 let answer = answer(&mut engine, &arrived, fault.as_ref(), millis(epoch.elapsed()));
                 // Whoever asked may be gone by now.
                 let _ = arrived.answer.send(answer);

@@ -16,6 +16,7 @@ use crate::peer::{Credentials, MEDIA_TYPE_XML};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::spec::{Command, Role, Status, Version};
 use crate::transport::client::{Outgoing, exchange};
+use crate::transport::raw;
 use crate::verdict::{Part, Place, Strength};
 
 use super::CaseOutput;
@@ -157,6 +158,7 @@ impl<'a> Runner<'a> {
                 }
             }
             Step::Fence(fence) => self.fence(fence).await,
+            Step::Bytes(octets) => self.raw(octets).await,
             Step::Wait(ms) => {
                 tokio::time::sleep(Duration::from_millis(*ms)).await;
                 Ok(())
@@ -281,6 +283,43 @@ impl<'a> Runner<'a> {
         .encode(edits, &|name| self.value(name))
         .map_err(Stop::Error)?;
         self.exchange(lane_name, &encoded).await
+    }
+
+    /// Sends octets that need not be HTTP. What comes back is recorded and judged by nobody: a closed
+    /// connection is as good as an error.
+    async fn raw(&mut self, octets: &str) -> Result<(), Stop> {
+        self.target.pace.wait().await;
+        let since = Instant::now();
+        let answer = raw::exchange(&self.target.address, octets.as_bytes(), self.target.response).await;
+        let (response, stop) = match answer {
+            Err(failure) => {
+                let stop = Stop::Inconclusive(failure.to_string());
+                (Err(failure), Some(stop))
+            }
+            Ok(body) if body.is_empty() => (Err(Failure::Closed("no octet came back".to_owned())), None),
+            Ok(body) => {
+                let start = "(octets as they came)".to_owned();
+                let message = HttpMessage {
+                    start,
+                    body,
+                    ..HttpMessage::default()
+                };
+                (Ok(message), None)
+            }
+        };
+        self.exchanges.push(Arc::new(Exchange {
+            number: u32::try_from(self.exchanges.len() + 1).unwrap_or(u32::MAX),
+            initiator: Initiator::Tester,
+            request: HttpMessage {
+                start: "(octets on TCP)".to_owned(),
+                body: octets.as_bytes().to_vec(),
+                ..HttpMessage::default()
+            },
+            response,
+            started_ms: millis(since.duration_since(self.target.epoch)),
+            duration_ms: millis(since.elapsed()),
+        }));
+        stop.map_or(Ok(()), Err)
     }
 
     /// Sends octets and judges what comes back.
@@ -566,7 +605,6 @@ impl<'a> Runner<'a> {
 
     /// A valid request that must be served: shows that the peer is alive and its session whole.
     async fn fence(&mut self, fence: &Fence) -> Result<(), Stop> {
-        let since = Instant::now();
         let (primitive, what) = match fence.command {
             Some(Command::Login) => ("Login-Request", "a valid login"),
             _ => ("KeepAlive-Request", "a valid KeepAlive-Request"),
@@ -577,19 +615,29 @@ impl<'a> Runner<'a> {
             Some((Answer::Message(m), _)) => first_code(&m.tree).is_some_and(|c| c / 100 == 2),
             _ => false,
         };
-        if !alive {
-            return Err(Stop::Inconclusive(format!(
+        let number = lane.answer.as_ref().map(|(_, n)| *n);
+        let place = Place {
+            exchange: number,
+            part: Some(Part::Response),
+            ..Place::default()
+        };
+        match (&fence.item, alive) {
+            // A fence with an item is what the case is about: being served all the same.
+            (Some(item), _) if self.phase == Phase::Procedure => {
+                let rule = format!("{what} is served afterwards");
+                let text = if alive {
+                    format!("{what} is served")
+                } else {
+                    format!("{what} is not served")
+                };
+                self.judge.charge(item, &rule, alive, text, place);
+                if alive { Ok(()) } else { Err(Stop::Charged) }
+            }
+            (_, true) => Ok(()),
+            (_, false) => Err(Stop::Inconclusive(format!(
                 "the control failed: {what} is not served afterwards"
-            )));
+            ))),
         }
-        if let Some(item) = &fence.item {
-            self.silence.push(Silence {
-                of: item.to_string(),
-                proof: "fence".to_owned(),
-                waited_ms: millis(since.elapsed()),
-            });
-        }
-        Ok(())
     }
 
     /// Leaves no session behind, whatever happened.
