@@ -4,6 +4,7 @@
 mod completions;
 pub mod exit;
 mod explain;
+mod falsify;
 mod reference;
 mod run;
 mod scr;
@@ -60,6 +61,8 @@ enum Command {
     Run(Box<run::Args>),
     /// Judge captured messages: files, folders or standard input
     Validate(validate::Args),
+    /// Run every written fault of the reference: is each found, and nothing else blamed?
+    Falsify(falsify::Args),
     /// Run the embedded reference alone
     Reference(reference::Args),
     /// Show and check the requirement tables
@@ -84,6 +87,7 @@ pub fn main() -> Exit {
     let result = match cli.command {
         Command::Run(args) => run::run(&args, &cli.common),
         Command::Validate(args) => validate::run(&args, &cli.common),
+        Command::Falsify(args) => falsify::run(&args, &cli.common),
         Command::Reference(args) => reference::run(&args, &cli.common),
         Command::Scr(args) => scr::run(&args, &cli.common),
         Command::Explain(args) => explain::run(&args, &cli.common),

@@ -613,6 +613,20 @@ fn report_rest(plan: &Plan<'_>, versions: &[Version], peers: &Peers, state: &mut
     }
 }
 
+/// What a person who reads the verdict must know of the statement that it rests on.
+fn statement_caveats(suite: &Suite, file: &str, ics: &Ics, versions: &[Version]) -> Vec<String> {
+    let mut caveats: Vec<String> = ics
+        .review(&suite.tables.items, ics.role)
+        .into_iter()
+        .filter(|f| f.kind.is_contradiction())
+        .map(|f| format!("{file} contradicts the tables at {}: {}", f.item, f.text))
+        .collect();
+    for version in versions.iter().filter(|v| !ics.versions.contains(v)) {
+        caveats.push(format!("{file} does not state CSP {version}, which was tested"));
+    }
+    caveats
+}
+
 fn not_run(case: &Case, version: Version, reason: &str) -> CaseResult {
     CaseResult {
         id: case.id.clone(),
@@ -666,6 +680,9 @@ fn conclude(
     caveats.extend(state.caveats);
     // A refused version narrows the certificate; it does not disappear from it.
     caveats.extend(state.notices);
+    if let Some((file, ics)) = &options.ics {
+        caveats.extend(statement_caveats(suite, file, ics, versions));
+    }
     if plan.filtered > 0 {
         caveats.push(format!("a filter left out {} of the cases", plan.filtered));
     }
