@@ -144,12 +144,21 @@ fn mask_elements(text: &str) -> String {
         };
         let content_at = name_len + close + 1;
         let start_tag = &rest[..content_at];
-        out.push_str(start_tag);
+        let local = start_tag[..name_len].rsplit(':').next().unwrap_or("").to_owned();
+        // Attributes of a secret element have no business there, and may be where somebody put it.
+        let attributes = start_tag[name_len..].trim_end_matches('>').trim_end_matches('/');
+        if attributes.trim().is_empty() {
+            out.push_str(start_tag);
+        } else {
+            let end = if start_tag.ends_with("/>") { "/>" } else { ">" };
+            out.push_str(&format!("{} {MASK}{end}", &start_tag[..name_len]));
+        }
+        let closed = start_tag.ends_with("/>");
         rest = &rest[content_at..];
-        if start_tag.ends_with("/>") {
+        if closed {
             continue;
         }
-        let end = end_of_content(rest);
+        let end = end_of_content(rest, &local);
         if !rest[..end].trim().is_empty() {
             out.push_str(MASK);
         }
@@ -173,13 +182,18 @@ fn secret_tag(rest: &str) -> Option<usize> {
 
 /// Content ends at the next end tag; without one everything is treated as content. CDATA sections
 /// and comments may hold a `</`, so they are skipped whole.
-fn end_of_content(rest: &str) -> usize {
+fn end_of_content(rest: &str, local: &str) -> usize {
     let mut at = 0;
     while let Some(next) = rest[at..].find('<') {
         let here = at + next;
         let tail = &rest[here..];
-        if tail.starts_with("</") {
-            return here;
+        if let Some(end) = tail.strip_prefix("</") {
+            let name = &end[..end
+                .find(|c: char| c == '>' || c.is_ascii_whitespace())
+                .unwrap_or(end.len())];
+            if name.rsplit(':').next().unwrap_or("").eq_ignore_ascii_case(local) {
+                return here;
+            }
         }
         let skip = if tail.starts_with("<![CDATA[") {
             tail.find("]]>").map(|e| e + 3)
@@ -205,7 +219,7 @@ mod tests {
         let m = Masker::default();
         assert_eq!(
             m.text("<a><Password>x&amp;y</Password><x:DigestBytes a='1'>QQ==</x:DigestBytes></a>"),
-            "<a><Password>***</Password><x:DigestBytes a='1'>***</x:DigestBytes></a>"
+            "<a><Password>***</Password><x:DigestBytes ***>***</x:DigestBytes></a>"
         );
         assert_eq!(
             m.text("<Password/><Password></Password>"),
@@ -216,6 +230,11 @@ mod tests {
             "<Password>***</Password>"
         );
         assert_eq!(m.text("<Password>cut of"), "<Password>***");
+        assert_eq!(
+            m.text("<Password>A<b>x</b>LEAK</Password>"),
+            "<Password>***</Password>"
+        );
+        assert_eq!(m.text("<Password x=\"LEAK\"/>"), "<Password ***/>");
         assert_eq!(m.text("<Password "), "<Password***");
         assert_eq!(
             m.text("<PasswordHint>a</PasswordHint>"),

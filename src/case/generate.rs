@@ -304,14 +304,6 @@ fn octet_variants(sample: &Sample, push: &mut dyn FnMut(String, String, Kind, Ed
         "an unescaped ampersand",
         Edit::Replace("</SessionType>".into(), " & </SessionType>".into()),
     );
-    octets(
-        "entities",
-        "entities that expand without end",
-        Edit::Replace(
-            "<WV-CSP-Message".into(),
-            "<!DOCTYPE x [<!ENTITY a \"&b;&b;&b;&b;\"><!ENTITY b \"&a;&a;&a;&a;\">]><WV-CSP-Message".into(),
-        ),
-    );
     let _ = sample;
 }
 

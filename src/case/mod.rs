@@ -54,6 +54,15 @@ impl Case {
             .unwrap_or("")
     }
 
+    /// Whether it logs one user in from two clients at a time.
+    pub fn uses_two_clients(&self) -> bool {
+        let mut lanes = Vec::new();
+        for step in self.preconditions.iter().chain(&self.procedure) {
+            step.lanes(&mut lanes);
+        }
+        lanes.iter().any(|l| l.ends_with(|c: char| c.is_ascii_digit()))
+    }
+
     /// The accounts (`A`, `B`) that its steps log in with.
     pub fn accounts(&self) -> Vec<String> {
         let mut out = Vec::new();
@@ -63,8 +72,9 @@ impl Case {
             .chain(&self.procedure)
             .chain(&self.after)
         {
-            step.accounts(&mut out);
+            step.lanes(&mut out);
         }
+        let mut out: Vec<String> = out.iter().map(|l| account_of(l).to_owned()).collect();
         out.sort();
         out.dedup();
         out

@@ -147,18 +147,18 @@ pub enum Condition {
 }
 
 impl Step {
-    /// The accounts of the lanes that this step uses.
-    pub fn accounts(&self, out: &mut Vec<String>) {
+    /// The lanes that this step uses.
+    pub fn lanes(&self, out: &mut Vec<String>) {
         let lane = match self {
             Step::Send { lane, .. } | Step::Expect { lane, .. } | Step::Keep { lane, .. } => lane,
             Step::Fence(fence) => &fence.lane,
             Step::Repeat { steps, .. } => {
-                steps.iter().for_each(|s| s.accounts(out));
+                steps.iter().for_each(|s| s.lanes(out));
                 return;
             }
             _ => return,
         };
-        out.push(account_of(lane).to_owned());
+        out.push(lane.clone());
     }
 
     /// The items that this step may charge.

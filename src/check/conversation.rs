@@ -2,7 +2,7 @@
 //! force, which identifiers were used. One [`Conversation`] follows one session of the implementation
 //! under test; it knows what the tester sent and judges what came.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::ItemId;
 use crate::message::{Envelope, Mode, SessionType, TransactionView, Tree};
@@ -47,6 +47,8 @@ pub struct Conversation {
     open: BTreeSet<String>,
     /// TransactionIDs that the client used in this session.
     used: BTreeSet<String>,
+    /// Requests of a message with several that the server has not answered yet: id and name.
+    waiting: BTreeMap<String, String>,
     login_refused: bool,
 }
 
@@ -59,6 +61,7 @@ impl Conversation {
             ended: Vec::new(),
             open: BTreeSet::new(),
             used: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             login_refused: false,
         }
     }
@@ -91,6 +94,7 @@ impl Conversation {
         let Some(given) = Envelope::of(tree) else {
             return out;
         };
+        self.late_answers(tree, &given, &mut out);
         let requests: Vec<&TransactionView> = asked
             .transactions
             .iter()
@@ -98,6 +102,7 @@ impl Conversation {
             .collect();
         for (index, request) in requests.iter().enumerate() {
             if request.name == "Polling-Request" {
+                self.poll_answer(syntax, tree, &given, &mut out);
                 continue; // its answer is a set of server requests with their own identifiers (ENV-9)
             }
             self.pair(syntax, request, index, requests.len(), tree, &given, &mut out);
@@ -111,7 +116,7 @@ impl Conversation {
     /// identifier is one finding and does not hide the rest.
     #[expect(clippy::too_many_arguments, reason = "one place, one caller")]
     fn pair(
-        &self,
+        &mut self,
         syntax: &Syntax,
         request: &TransactionView,
         index: usize,
@@ -128,24 +133,17 @@ impl Conversation {
             .collect();
         let by_place = (answers.len() == count).then(|| answers[index]);
         let Some(answer) = by_id.or(by_place) else {
-            if count > 1 {
-                out.push(self.judge(
-                    "ENV",
-                    16,
-                    "every-transaction-answered",
-                    false,
-                    format!(
-                        "{} with TransactionID `{}` has no answer in the message",
-                        request.name, request.id
-                    ),
-                    tree.path(tree.root()),
-                ));
+            if count > 1 && !self.waiting.contains_key(&request.id) {
+                // It may come in a later message (ENV-13): charged only if it never does.
+                self.waiting.insert(request.id.clone(), request.name.clone());
+                return;
             }
             return;
         };
         let path = tree.path(answer.node);
-        // An identifier that is not there is the affair of the rule that asks for its presence.
-        if !answer.id.is_empty() {
+        // An identifier that is not there is the affair of the rule that asks for its presence; that
+        // rule leaves Status alone, because a poll has none.
+        if !answer.id.is_empty() || answer.name == "Status" {
             out.push(self.judge(
                 "ENV",
                 8,
@@ -211,6 +209,64 @@ impl Conversation {
                 },
                 path,
             ));
+        }
+    }
+
+    /// Answers that come in a later message than the others.
+    fn late_answers(&mut self, tree: &Tree, given: &Envelope, out: &mut Vec<Judgement>) {
+        for answer in given.transactions.iter().filter(|t| t.mode == Mode::Response) {
+            if let Some(name) = self.waiting.remove(&answer.id) {
+                let text = format!("{name} with TransactionID `{}` is answered later", answer.id);
+                out.push(self.judge(
+                    "ENV",
+                    16,
+                    "every-transaction-answered",
+                    true,
+                    text,
+                    tree.path(answer.node),
+                ));
+            }
+        }
+    }
+
+    /// What never came: to be asked for when the conversation is over.
+    pub fn unanswered(&self) -> Vec<Judgement> {
+        self.waiting
+            .iter()
+            .map(|(id, name)| {
+                let text = format!("{name} with TransactionID `{id}` was never answered");
+                self.judge(
+                    "ENV",
+                    16,
+                    "every-transaction-answered",
+                    false,
+                    text,
+                    String::new(),
+                )
+            })
+            .collect()
+    }
+
+    /// A poll is answered by Status or by nothing; requests of the server are no answers.
+    fn poll_answer(&self, syntax: &Syntax, tree: &Tree, given: &Envelope, out: &mut Vec<Judgement>) {
+        let Some(row) = syntax.primitive("Polling-Request") else {
+            return;
+        };
+        for answer in given
+            .transactions
+            .iter()
+            .filter(|t| t.mode == Mode::Response && t.id.is_empty())
+        {
+            let fits = row.answers.contains(&answer.name);
+            let text = if fits {
+                format!("Polling-Request is answered by {}", answer.name)
+            } else {
+                format!(
+                    "Polling-Request is answered by {}, expected server requests or Status",
+                    answer.name
+                )
+            };
+            out.push(self.judge("ENV", 17, "answer-primitive", fits, text, tree.path(answer.node)));
         }
     }
 
@@ -414,7 +470,7 @@ impl Conversation {
             return;
         }
         match transaction.mode {
-            Mode::Response if !transaction.id.is_empty() => {
+            Mode::Response if !transaction.id.is_empty() || transaction.name == "Status" => {
                 let known = self.open.remove(&transaction.id);
                 out.push(self.judge(
                     "ENV",

@@ -103,6 +103,11 @@ impl Run<'_> {
         if transaction.name == "Polling-Request" {
             return;
         }
+        // A Status that answers a poll repeats its empty identifier (ENV-6); one message alone does not
+        // show what it answers. A conversation does, and charges a wrong one there.
+        if transaction.name == "Status" && transaction.mode == Mode::Response && transaction.id.is_empty() {
+            return;
+        }
         let Some(descriptor) = self.tree.child(transaction.node, "TransactionDescriptor") else {
             return;
         };
@@ -183,6 +188,7 @@ impl Run<'_> {
                     let own = syntax.primitive(name).map_or(&[][..], |p| &p.codes[..]);
                     let detail = tree.get(result).name == "DetailedResult";
                     let fits = name == "Status"
+                        || row.used_in.starts_with("any")
                         || detail
                         || own.is_empty()
                         || own.contains(&code)

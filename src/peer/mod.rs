@@ -35,3 +35,13 @@ pub const MEDIA_TYPE_XML_PLUS: &str = "application/vnd.wv.csp+xml";
 pub fn is_xml_type(media_type: &str) -> bool {
     media_type.eq_ignore_ascii_case(MEDIA_TYPE_XML) || media_type.eq_ignore_ascii_case(MEDIA_TYPE_XML_PLUS)
 }
+
+/// Whether a media type is one of CSP in an encoding other than XML.
+pub fn is_binary_type(media_type: &str) -> bool {
+    let known = [
+        "application/vnd.wv.csp.wbxml",
+        "application/vnd.wv.csp+wbxml",
+        "application/vnd.wv.csp.sms",
+    ];
+    known.iter().any(|k| media_type.eq_ignore_ascii_case(k))
+}

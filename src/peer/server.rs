@@ -288,6 +288,10 @@ impl ServerEngine {
                 }
                 // Nothing else is served by this reference yet: it says so.
                 (_, Some(_)) => parts.push(response(transaction, compose::status(self.not_served()))),
+                // It may be asked before login; that it is not served is no word about sessions.
+                ("GetSPInfo-Request", None) => {
+                    parts.push(response(transaction, compose::status(self.not_served())));
+                }
                 (_, None) => parts.push(response(transaction, compose::status(604))),
             }
         }
@@ -399,7 +403,14 @@ impl ServerEngine {
         if ways != 1 {
             return fail(402);
         }
-        let key = (user.to_ascii_lowercase(), cookie);
+        // Several clients of one user may log in at one time (LG-9), each with its own challenge.
+        let client = tree.child(request, "ClientID").map_or_else(String::new, |id| {
+            tree.elements(id)
+                .map(|e| tree.text(e))
+                .collect::<Vec<_>>()
+                .join(" ")
+        });
+        let key = (user.to_ascii_lowercase(), format!("{client} {cookie}"));
         let expected = match &account {
             Some(a) => a.password.clone(),
             None if self.fault == Some(ServerFault::AcceptsAnyUser) || self.open_to_all => {

@@ -495,10 +495,17 @@ impl Peers {
         if case.tags.iter().any(|t| t == "no-account") {
             return Vec::new();
         }
-        case.accounts()
+        let mut missing: Vec<String> = case
+            .accounts()
             .into_iter()
             .filter(|a| !target.accounts.contains_key(a))
-            .collect()
+            .map(|a| format!("account {a}"))
+            .collect();
+        if target.client_id.is_some() && case.uses_two_clients() {
+            // Two logins under one ClientID may refuse or end each other (LG-7).
+            missing.push("a second ClientID".to_owned());
+        }
+        missing
     }
 }
 
@@ -593,10 +600,7 @@ fn report_rest(plan: &Plan<'_>, versions: &[Version], peers: &Peers, state: &mut
             general.to_owned()
         } else {
             without += 1;
-            let reason = format!(
-                "it needs account {}, which the profile does not have",
-                needed.join(", ")
-            );
+            let reason = format!("it needs {}, which the profile does not have", needed.join(", "));
             missing.extend(needed);
             reason
         };
@@ -607,7 +611,7 @@ fn report_rest(plan: &Plan<'_>, versions: &[Version], peers: &Peers, state: &mut
     if without > 0 {
         let names: Vec<String> = missing.into_iter().collect();
         state.caveats.push(format!(
-            "{without} cases were not run: they need accounts that the profile does not have ({})",
+            "{without} cases were not run: they need what the profile does not have ({})",
             names.join(", ")
         ));
     }

@@ -70,7 +70,7 @@ pub fn outcome(expected: &Expected, answer: &Answer, tests: &[Test]) -> Outcome 
             Answer::Message(m) => Envelope::of(&m.tree).is_some_and(|e| {
                 e.transactions
                     .iter()
-                    .all(|t| t.mode == Mode::Request || t.name == "Status")
+                    .all(|t| t.mode != Mode::Response || t.name == "Status" || !t.id.is_empty())
                     && !refused
             }),
             _ => false,

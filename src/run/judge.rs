@@ -5,7 +5,7 @@ use crate::case::{Condition, Test};
 use crate::check::Rule;
 use crate::check::conversation::Judgement;
 use crate::codec::xml::{self, ProblemKind};
-use crate::message::{Envelope, Message, NodeId, Tree};
+use crate::message::{Envelope, Message, Mode, NodeId, Tree};
 use crate::peer::digest::Schema;
 use crate::peer::is_xml_type;
 use crate::record::HttpMessage;
@@ -239,6 +239,8 @@ pub fn first_code(tree: &Tree) -> Option<u16> {
     Envelope::of(tree)?
         .transactions
         .iter()
+        // A request of the server that comes along has a Result of its own.
+        .filter(|t| t.mode != Mode::Request)
         .find_map(|t| t.primitive.and_then(|p| code_of(tree, p)))
 }
 

@@ -13,9 +13,9 @@ use crate::check::conversation::Conversation;
 use crate::codec::deviation::{Draft, Sending};
 use crate::event::CaseResult;
 use crate::message::{Encoding, Envelope, Tree};
-use crate::peer::Credentials;
 use crate::peer::server::{ServerConfig, ServerEngine};
-use crate::record::{Exchange, Failure, Initiator};
+use crate::peer::{Credentials, is_xml_type};
+use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::spec::{Role, Version};
 use crate::transport::server::{Answer, Arrived, Listener};
 use crate::verdict::{Part, Place};
@@ -156,6 +156,14 @@ impl<'a> Watch<'a> {
             .as_ref()
             .and_then(|m| self.suite.checker.check(m).version)
             .unwrap_or(self.fallback);
+        let is_csp = arrived.request.media_type().as_deref().is_some_and(is_xml_type)
+            || message
+                .as_ref()
+                .is_some_and(|m| m.tree.get(m.tree.root()).name.starts_with("WV-CSP"));
+        if !is_csp {
+            // Nothing shows that this is the client: a browser or a probe is nobody's breach.
+            return (self.stray(arrived, number, since, epoch), version);
+        }
         let judge = self.judge(version);
         let http = judge.own("HTTP", 1);
         let post = arrived.request.start.starts_with("POST ");
@@ -216,6 +224,26 @@ impl<'a> Watch<'a> {
         let _ = arrived.answer.send(answer);
         self.harvest.exchanges.push(Arc::clone(&exchange));
         (exchange, version)
+    }
+
+    /// Answers a request that is no CSP, and judges nothing.
+    fn stray(&mut self, arrived: Arrived, number: u32, since: Instant, epoch: Instant) -> Arc<Exchange> {
+        let response = HttpMessage {
+            start: "HTTP/1.1 415".to_owned(),
+            status: 415,
+            ..HttpMessage::default()
+        };
+        let exchange = Arc::new(Exchange {
+            number,
+            initiator: Initiator::Iut,
+            request: arrived.request,
+            response: Ok(response.clone()),
+            started_ms: millis(since.duration_since(epoch)),
+            duration_ms: millis(since.elapsed()),
+        });
+        let _ = arrived.answer.send(Answer::Response(response));
+        self.harvest.exchanges.push(Arc::clone(&exchange));
+        exchange
     }
 
     /// Notes the message with its session, and moves the conversation to the session that a login opened.
@@ -409,8 +437,10 @@ fn conversation_key(tree: &Tree) -> String {
             .map(|id| tree.text(id).trim().to_owned())
             .filter(|t| !t.is_empty())
     };
-    if let Some(cookie) = first("Login-Request/SessionCookie") {
-        return format!("login:{cookie}");
+    if let Some(user) = first("Login-Request/UserID") {
+        let part = |path: &str| first(path).unwrap_or_default();
+        let client = format!("{}{}", part("ClientID/URL"), part("ClientID/MSISDN"));
+        return format!("login:{user} {client} {}", part("Login-Request/SessionCookie"));
     }
     match first("SessionDescriptor/SessionID") {
         Some(id) => format!("session:{id}"),

@@ -9,10 +9,10 @@ use crate::case::{Case, Expected, Fence, Step, Test, account_of};
 use crate::check::conversation::Conversation;
 use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
 use crate::event::Silence;
-use crate::message::{Envelope, Message, Tree};
+use crate::message::{Envelope, Message, Path, Tree};
 use crate::peer::client::{ClientConfig, ClientEngine};
 use crate::peer::digest::Schema;
-use crate::peer::{Credentials, MEDIA_TYPE_XML};
+use crate::peer::{Credentials, MEDIA_TYPE_XML, is_binary_type};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::spec::{Command, Role, Status, Version};
 use crate::transport::client::{Outgoing, exchange};
@@ -36,6 +36,25 @@ struct Lane {
     breaches: Vec<ItemId>,
     /// Names of the last request.
     asked: String,
+    /// Sessions that were opened here and not logged out.
+    open: Vec<String>,
+}
+
+impl Lane {
+    /// Follows which sessions are open, however the request was made: none is left behind.
+    fn track(&mut self, sent: &Tree, answer: &Tree) {
+        let text = |tree: &Tree, path: &str| {
+            let id = Path::parse(path).ok()?.first(tree)?;
+            Some(tree.text(id).trim().to_owned()).filter(|t| !t.is_empty())
+        };
+        if let Some(id) = text(answer, "Login-Response/SessionID").filter(|id| !self.open.contains(id)) {
+            self.open.push(id);
+        }
+        if Path::parse("Logout-Request").is_ok_and(|p| p.first(sent).is_some()) {
+            let ended = text(sent, "SessionDescriptor/SessionID");
+            self.open.retain(|id| Some(id) != ended.as_ref());
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +87,7 @@ pub async fn run_case(suite: &Suite, target: &ServerTarget, case: &Case, version
         // What a postamble cannot do is no verdict.
         let _ = runner.run_step(step).await;
     }
+    runner.vouch_by_login().await;
     runner.log_out().await;
     runner.finish(stop, started)
 }
@@ -250,6 +270,7 @@ impl<'a> Runner<'a> {
                     answer: None,
                     breaches: Vec::new(),
                     asked: String::new(),
+                    open: Vec::new(),
                 },
             );
         }
@@ -383,6 +404,7 @@ impl<'a> Runner<'a> {
             lane.engine.set_session(before);
         }
         if let (Some(sent), Some(tree)) = (&sent, tree) {
+            lane.track(&sent.tree, tree);
             self.voucher.saw(&suite.tables.syntax, &sent.tree, tree);
         }
         breaches.extend(self.judge.conversation(judgements, number, Part::Response));
@@ -453,6 +475,13 @@ impl<'a> Runner<'a> {
         if !has_body {
             return (Answer::Empty, Vec::new());
         }
+        let same = self.judge.own("HTTP", 3);
+        if let Some(other) = http.media_type().filter(|t| is_binary_type(t)) {
+            let text = format!("XML is answered in {other}");
+            self.judge
+                .charge(&same, "same-encoding", false, text.clone(), place);
+            return (Answer::Unreadable(text), vec![same]);
+        }
         let Read { message, breaches } = self.judge.body(&http, number, Part::Response);
         match message {
             Some(message) => {
@@ -507,6 +536,16 @@ impl<'a> Runner<'a> {
             if let Some(code) = code.filter(|c| decline.contains(c)) {
                 return Err(Stop::Declined(code));
             }
+            if let Some(code) = code.filter(|c| c / 100 == 1) {
+                return Err(Stop::Inconclusive(format!(
+                    "the answer is provisional (code {code}): the final one may follow later (TR-4)"
+                )));
+            }
+            if code == Some(603) && matches!(expected, Expected::Primitives(_)) {
+                return Err(Stop::Inconclusive(
+                    "the server says that this client of the user is logged in already (code 603)".to_owned(),
+                ));
+            }
         }
         let rule = format!("{asked} is answered by {expected}");
         match outcome(expected, &answer, tests) {
@@ -527,13 +566,16 @@ impl<'a> Runner<'a> {
                 return self.unmet(&item, &rule, text, place);
             }
         }
-        let Answer::Message(message) = &answer else {
-            return Ok(());
+        // An answer that is no message has none of the parts that conditions ask for.
+        let nothing = Tree::new("none", "");
+        let tree = match &answer {
+            Answer::Message(message) => &message.tree,
+            _ => &nothing,
         };
         let mut stop = None;
         for test in tests {
             let charged = test.item.as_ref().unwrap_or(&item).clone();
-            let (holds, text, path) = condition(test, &message.tree, self);
+            let (holds, text, path) = condition(test, tree, self);
             let at = Place {
                 path,
                 ..place.clone()
@@ -612,7 +654,10 @@ impl<'a> Runner<'a> {
         self.send(&[primitive.to_owned()], &fence.lane, &[]).await?;
         let lane = self.lane(&fence.lane)?;
         let alive = match lane.answer.as_ref() {
-            Some((Answer::Message(m), _)) => first_code(&m.tree).is_some_and(|c| c / 100 == 2),
+            // Code 603, already logged in, is the word of a server that works (LG-7).
+            Some((Answer::Message(m), _)) => {
+                first_code(&m.tree).is_some_and(|c| c / 100 == 2 || c == 603 && primitive == "Login-Request")
+            }
             _ => false,
         };
         let number = lane.answer.as_ref().map(|(_, n)| *n);
@@ -634,26 +679,46 @@ impl<'a> Runner<'a> {
                 if alive { Ok(()) } else { Err(Stop::Charged) }
             }
             (_, true) => Ok(()),
-            (_, false) => Err(Stop::Inconclusive(format!(
-                "the control failed: {what} is not served afterwards"
-            ))),
+            (_, false) => {
+                let text = format!("the control failed: {what} is not served afterwards");
+                if self.phase == Phase::Procedure {
+                    // Whatever the case is about was seen of a peer that then did not work.
+                    for item in self.case.scr.clone() {
+                        self.judge
+                            .inconclusive(&item, "control", text.clone(), place.clone());
+                    }
+                }
+                Err(Stop::Inconclusive(text))
+            }
+        }
+    }
+
+    /// A case that needs no account shows little of the peer; where there is an account, a login shows it.
+    async fn vouch_by_login(&mut self) {
+        let useful = !self.voucher.vouches() && self.target.accounts.contains_key("A");
+        if useful && self.case.tags.iter().any(|t| t == "no-account") {
+            for primitive in ["Login-Request", "KeepAlive-Request"] {
+                let _ = self.send(&[primitive.to_owned()], "A", &[]).await;
+            }
         }
     }
 
     /// Leaves no session behind, whatever happened.
     async fn log_out(&mut self) {
-        let open: Vec<String> = self
+        let open: Vec<(String, String)> = self
             .lanes
             .iter()
-            .filter(|(_, l)| l.engine.session().is_some() && l.conversation.session().is_some())
-            .map(|(n, _)| n.clone())
+            .flat_map(|(name, lane)| lane.open.iter().map(move |id| (name.clone(), id.clone())))
             .collect();
-        for lane in open {
+        for (name, id) in open {
+            if let Some(lane) = self.lanes.get_mut(&name) {
+                lane.engine.set_session(Some(id));
+            }
             if !self.voucher.vouches() {
                 // Nothing was done with the session yet: this shows whether it is one.
-                let _ = self.send(&["KeepAlive-Request".to_owned()], &lane, &[]).await;
+                let _ = self.send(&["KeepAlive-Request".to_owned()], &name, &[]).await;
             }
-            let _ = self.send(&["Logout-Request".to_owned()], &lane, &[]).await;
+            let _ = self.send(&["Logout-Request".to_owned()], &name, &[]).await;
         }
     }
 
@@ -681,6 +746,16 @@ impl<'a> Runner<'a> {
                 reason = text;
             }
         }
+        let late: Vec<_> = self
+            .lanes
+            .values()
+            .flat_map(|l| l.conversation.unanswered())
+            .collect();
+        self.judge.conversation(
+            late,
+            u32::try_from(self.exchanges.len()).unwrap_or(u32::MAX),
+            Part::Response,
+        );
         unreached(&mut self.judge, self.case, &declined, &reason);
         if !self.voucher.vouches() {
             self.judge.tally.distrust(
