@@ -135,7 +135,7 @@ fn variants(checker: &Checker, sample: &Sample) -> Vec<Variant> {
         }
     }
     envelope_variants(sample, &mut push);
-    octet_variants(sample, &mut push);
+    octet_variants(&mut push);
     out
 }
 
@@ -285,7 +285,7 @@ fn envelope_variants(sample: &Sample, push: &mut dyn FnMut(String, String, Kind,
     }
 }
 
-fn octet_variants(sample: &Sample, push: &mut dyn FnMut(String, String, Kind, Edit)) {
+fn octet_variants(push: &mut dyn FnMut(String, String, Kind, Edit)) {
     let mut octets =
         |key: &str, words: &str, edit: Edit| push(format!("octets.{key}"), words.into(), Kind::Octets, edit);
     octets(
@@ -304,7 +304,6 @@ fn octet_variants(sample: &Sample, push: &mut dyn FnMut(String, String, Kind, Ed
         "an unescaped ampersand",
         Edit::Replace("</SessionType>".into(), " & </SessionType>".into()),
     );
-    let _ = sample;
 }
 
 /// Whether the change makes the message one that no reader has to take. Octets are read, not guessed.

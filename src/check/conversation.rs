@@ -88,7 +88,7 @@ impl Conversation {
         };
         let mut out = Vec::new();
         let Some(tree) = answer else {
-            self.learn(&asked, request, None);
+            self.learn(&asked, None);
             return out;
         };
         let Some(given) = Envelope::of(tree) else {
@@ -108,7 +108,7 @@ impl Conversation {
             self.pair(syntax, request, index, requests.len(), tree, &given, &mut out);
         }
         self.session_of_answer(&asked, &given, tree, &mut out);
-        self.learn(&asked, request, Some((tree, &given)));
+        self.learn(&asked, Some((tree, &given)));
         out
     }
 
@@ -327,7 +327,7 @@ impl Conversation {
     }
 
     /// Follows sessions from what a server answered.
-    fn learn(&mut self, asked: &Envelope, request: &Tree, answer: Option<(&Tree, &Envelope)>) {
+    fn learn(&mut self, asked: &Envelope, answer: Option<(&Tree, &Envelope)>) {
         if let Some((tree, given)) = answer {
             for transaction in &given.transactions {
                 let Some(node) = transaction.primitive else {
@@ -340,7 +340,6 @@ impl Conversation {
                 }
             }
         }
-        let _ = request;
         if asked.transactions.iter().any(|t| t.name == "Logout-Request") {
             self.session = None;
         }
