@@ -296,7 +296,10 @@ fn go(
             path: PathBuf::from("runtime"),
             source,
         })?;
-    let outcome = runtime.block_on(run::run(suite, iut, options, bus, interrupted()));
+    let outcome = runtime.block_on(async {
+        let stop = interrupted();
+        run::run(suite, iut, options, bus, stop).await
+    });
     // A peer that is silent on purpose must not hold the process.
     runtime.shutdown_background();
     outcome.map_err(|source| Failure::Io {
@@ -309,27 +312,33 @@ fn go(
     })
 }
 
-/// Ends when the user or the system asks for an end.
-async fn interrupted() {
-    let ctrl_c = async {
+/// Ends when the user or the system asks for an end. The handlers are in place when this returns, not
+/// only when the future is first polled: a signal in between must not kill the run without a report.
+fn interrupted() -> impl Future<Output = ()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{Signal, SignalKind, signal};
+        async fn comes(installed: std::io::Result<Signal>) {
+            match installed {
+                Ok(mut signal) => {
+                    signal.recv().await;
+                }
+                Err(_) => std::future::pending().await,
+            }
+        }
+        let (int, term) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+        async {
+            tokio::select! {
+                () = comes(int) => {}
+                () = comes(term) => {}
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-    };
-    #[cfg(unix)]
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    tokio::select! {
-        () = ctrl_c => {}
-        () = terminated => {}
     }
 }
 
