@@ -71,11 +71,6 @@ impl Conversation {
         self.session.as_deref()
     }
 
-    /// Whether a login was refused and none succeeded since.
-    pub fn login_refused(&self) -> bool {
-        self.login_refused
-    }
-
     /// Judges what a server answered to a correct request.
     pub fn server_answer(
         &mut self,

@@ -86,7 +86,6 @@ pub struct Outgoing {
 
 #[derive(Debug)]
 struct Session {
-    user: String,
     version: Version,
     keep_alive: u32,
     last_seen_ms: u64,
@@ -238,13 +237,7 @@ impl ServerEngine {
             .as_deref()
             .is_some_and(|id| self.sessions.contains_key(id));
         if session.is_some() && !known && self.fault == Some(ServerFault::ServesUnknownSession) {
-            self.open_session(
-                now_ms,
-                session.clone().unwrap_or_default(),
-                "wv:nobody",
-                version,
-                60,
-            );
+            self.open_session(now_ms, session.clone().unwrap_or_default(), version, 60);
             known = true;
         }
         if let Some(open) = session.as_deref().and_then(|id| self.sessions.get_mut(id)) {
@@ -441,7 +434,7 @@ impl ServerEngine {
         } else {
             format!("im#{:016x}", self.random.u64(..))
         };
-        self.open_session(now_ms, id.clone(), &user, version, granted);
+        self.open_session(now_ms, id.clone(), version, granted);
         Elem::new("Login-Response")
             .with(client_id)
             .with(compose::result(200))
@@ -524,25 +517,16 @@ impl ServerEngine {
             && challenge.schema.digest(&challenge.nonce, password).as_deref() == Some(digest)
     }
 
-    fn open_session(&mut self, now_ms: u64, id: String, user: &str, version: Version, keep_alive: u32) {
+    fn open_session(&mut self, now_ms: u64, id: String, version: Version, keep_alive: u32) {
         self.sessions.insert(
             id,
             Session {
-                user: user.to_owned(),
                 version,
                 keep_alive,
                 last_seen_ms: now_ms,
                 queue: Vec::new(),
             },
         );
-    }
-
-    /// How many sessions of a user are open.
-    pub fn sessions_of(&self, user: &str) -> usize {
-        self.sessions
-            .values()
-            .filter(|s| s.user.eq_ignore_ascii_case(user))
-            .count()
     }
 
     fn expire(&mut self, now_ms: u64) {
