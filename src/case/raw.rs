@@ -319,8 +319,10 @@ impl RawTest {
 }
 
 fn command(text: &str) -> Result<Command, String> {
-    serde_yaml::from_str(text)
-        .map_err(|_| format!("`{text}` is not one of login, login-digest, keep-alive, poll, logout"))
+    Command::parse(text).ok_or_else(|| {
+        let known: Vec<&str> = Command::ALL.iter().map(|c| c.as_str()).collect();
+        format!("`{text}` is not one of {}", known.join(", "))
+    })
 }
 
 fn kept(text: &str) -> Result<String, String> {

@@ -5,6 +5,7 @@ use crate::spec::{Command, Version};
 
 use super::Credentials;
 use super::compose::{self, Part};
+use super::contents::{self, Offer};
 use super::digest::Schema;
 
 /// What a client needs to know before its first message.
@@ -23,6 +24,9 @@ pub struct ClientConfig {
     /// Prefix of its TransactionIDs.
     pub id_prefix: String,
 }
+
+/// What a plain client wants of service negotiation: everything.
+const FEATURES: [&str; 4] = ["FundamentalFeat", "PresenceFeat", "IMFeat", "GroupFeat"];
 
 /// State faults of a client, for mutants: what no edit of a single message can express.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -236,6 +240,18 @@ impl ClientEngine {
                 Elem::new(primitive).with(text("TimeToLive", self.config.time_to_live.to_string()))
             }
             "Polling-Request" | "Logout-Request" => empty(primitive),
+            "ClientCapability-Request" => {
+                contents::capability_request(self.config.version, &self.config.client_id, Offer::Plain)
+            }
+            "ClientCapability-Request.full" => {
+                contents::capability_request(self.config.version, &self.config.client_id, Offer::Full)
+            }
+            "Service-Request" => {
+                contents::service_request(self.config.version, &self.config.client_id, &FEATURES, false)
+            }
+            "Service-Request.all" => {
+                contents::service_request(self.config.version, &self.config.client_id, &FEATURES, true)
+            }
             "StopSearch-Request" => Elem::new(primitive).with(text("SearchID", "4294967295")),
             "GetSPInfo-Request" => Elem::new(primitive).with(compose::client_id(&self.config.client_id)),
             "Status" => compose::status(200),
@@ -264,11 +280,16 @@ impl ClientEngine {
                 Ok(self.login_challenge_request(&[Schema::Md5, Schema::Sha]))
             }
             Command::KeepAlive => self.inband("KeepAlive-Request"),
-            Command::Poll => self.inband("Polling-Request"),
-            Command::Logout => {
-                let message = self.inband("Logout-Request")?;
-                Ok(message)
-            }
+            Command::ProviderInfo if self.session.is_none() => self.request("GetSPInfo-Request"),
+            Command::DiscoverVersions => match self.config.version {
+                Version::V11 => Err("CSP 1.1 has no version discovery".to_owned()),
+                Version::V12 => Ok(contents::version_discovery(command.primitive(), &Version::ALL)),
+            },
+            Command::Poll
+            | Command::Logout
+            | Command::Capabilities
+            | Command::Services
+            | Command::ProviderInfo => self.inband(command.primitive()),
         }
     }
 

@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod compose;
+pub mod contents;
 pub mod digest;
 pub mod fault;
 pub mod server;

@@ -556,25 +556,6 @@ impl Outgoing {
     }
 }
 
-/// A request of the server with the contents that the lower tester sends.
-///
-/// # Errors
-/// The primitive is not one that a tester can fill.
-pub fn server_request(name: &str, user: &str) -> Result<Elem, String> {
-    let sender = || Elem::new("User").with(text("UserID", user));
-    Ok(match name {
-        "PresenceNotification-Request" => {
-            Elem::new(name).with(Elem::new("Presence").with(text("UserID", user)))
-        }
-        "InviteUser-Request" => Elem::new(name)
-            .with(text("InviteID", "invite-1"))
-            .with(text("InviteType", "IM"))
-            .with(Elem::new("Sender").with(sender())),
-        "Disconnect" => Elem::new(name).with(compose::result(601)),
-        other => return Err(format!("no default contents for {other} of a server")),
-    })
-}
-
 /// Whether an answer could be given although the message is invalid.
 fn can_be_answered(tree: &Tree) -> bool {
     Envelope::of(tree).is_some_and(|e| {

@@ -15,8 +15,9 @@ use crate::event::Silence;
 use crate::message::{Envelope, Mode, Tree};
 use crate::peer::client::ClientConfig;
 use crate::peer::compose::{self, Part as TransactionPart};
+use crate::peer::contents::server_request;
 use crate::peer::fault::Fault;
-use crate::peer::server::{Outgoing, ServerConfig, ServerEngine, server_request};
+use crate::peer::server::{Outgoing, ServerConfig, ServerEngine};
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::spec::{Command, Role, Version};
@@ -603,12 +604,7 @@ impl<'a> Runner<'a> {
             return Err(Stop::Error("a fence of a client case needs a command".to_owned()));
         };
         let since = Instant::now();
-        let first = match command {
-            Command::Login | Command::LoginDigest => "Login-Request",
-            Command::KeepAlive => "KeepAlive-Request",
-            Command::Poll => "Polling-Request",
-            Command::Logout => "Logout-Request",
-        };
+        let first = command.primitive();
         self.settle().await;
         self.stimulate(vec![command]);
         let item = fence.item.clone().unwrap_or_else(|| self.case.scr[0].clone());
