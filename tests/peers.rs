@@ -603,6 +603,7 @@ fn working(
     let config = ServerConfig {
         accounts,
         max_keep_alive: 3600,
+        functions: imps_scr::peer::server::served_functions(),
         seed: 7,
     };
     let engine = Mutex::new(ServerEngine::new(config, suite.checker));

@@ -370,6 +370,7 @@ fn case_of(sample: &Sample, variant: &Variant) -> Option<Case> {
             }
             .into(),
         ],
+        covers: Vec::new(),
         preconditions,
         procedure,
         after: Vec::new(),
@@ -519,6 +520,7 @@ fn expect(expected: Expected, conditions: Vec<Condition>) -> Step {
             })
             .collect(),
         decline: Vec::new(),
+        settled_by: Vec::new(),
     }
 }
 

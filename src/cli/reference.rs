@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::peer::fault::Fault;
-use crate::run::{EmbeddedServer, reference_accounts};
+use crate::run::{Clock, EmbeddedServer, reference_accounts};
 use crate::spec::Role;
 
 use super::{Common, Failure, exit::Exit, output};
@@ -65,7 +65,8 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         .build()
         .map_err(io)?;
     runtime.block_on(async {
-        let server = EmbeddedServer::start(args.listen, Arc::clone(&suite.checker), fault, args.seed)
+        let clock = Clock::real(tokio::time::Instant::now());
+        let server = EmbeddedServer::start(args.listen, Arc::clone(&suite.checker), fault, args.seed, clock)
             .await
             .map_err(io)?;
         let mut text = format!("the reference server listens at http://{}/\n", server.address);

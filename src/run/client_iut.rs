@@ -158,6 +158,7 @@ impl<'a> Runner<'a> {
             ServerConfig {
                 accounts: vec![target.credentials.clone()],
                 max_keep_alive: 3600,
+                functions: crate::peer::server::served_functions(),
                 seed: target.seed,
             },
             Arc::clone(&judge.suite.checker),
@@ -234,8 +235,8 @@ impl<'a> Runner<'a> {
                     ))),
                 }
             }
-            Step::Wait(ms) => {
-                tokio::time::sleep(Duration::from_millis(*ms)).await;
+            Step::Wait { wait, .. } => {
+                tokio::time::sleep(Duration::from_millis(wait.millis(0))).await;
                 Ok(())
             }
             Step::Repeat { times, steps } => {
@@ -320,9 +321,10 @@ impl<'a> Runner<'a> {
             let read = self.judge.body(&arrived.request, number, Part::Request);
             broken |= !read.breaches.is_empty();
             if let Some(message) = read.message {
-                let judgements = self
-                    .conversation
-                    .client_message(&self.judge.suite.tables.syntax, &message.tree);
+                let now_ms = millis(self.target.epoch.elapsed());
+                let judgements =
+                    self.conversation
+                        .client_message(&self.judge.suite.tables.syntax, &message.tree, now_ms);
                 let in_force = self.conversation.session().map(str::to_owned);
                 let given = Envelope::of(&message.tree).and_then(|e| e.session_id);
                 self.used_session |= in_force.is_some() && given == in_force;
@@ -539,8 +541,11 @@ impl<'a> Runner<'a> {
         let readable = reading.is_strict().then(|| reread(&encoded.body)).flatten();
         let answer = to_answer(encoded);
         if let Some(tree) = &taken.tree {
-            self.conversation
-                .answered(tree, readable.as_ref().map(|m| &m.tree));
+            self.conversation.answered(
+                &self.judge.suite.tables.syntax,
+                tree,
+                readable.as_ref().map(|m| &m.tree),
+            );
         }
         let response = match &answer {
             Answer::Response(http) => Ok(http.clone()),

@@ -22,6 +22,7 @@ use crate::transport::server::listen;
 use crate::verdict::{Conformance, Verdict};
 
 use super::client_iut::{self, ClientTarget};
+use super::clock::Clock;
 use super::conclude::millis;
 use super::outcome::{self, Inputs};
 use super::passive::{self, PassiveSetup};
@@ -372,8 +373,10 @@ impl Peers {
                 if roles.contains(&Role::Server) {
                     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                     let checker = Arc::clone(&suite.checker);
+                    let clock = Clock::skipping(epoch.into());
+                    let fault = fault_of(Role::Server);
                     let embedded =
-                        EmbeddedServer::start(at, checker, fault_of(Role::Server), random.u64(..)).await?;
+                        EmbeddedServer::start(at, checker, fault, random.u64(..), clock.clone()).await?;
                     peers.server = Some(ServerTarget {
                         address: Address {
                             host: embedded.address.ip().to_string(),
@@ -387,6 +390,9 @@ impl Peers {
                         pace: Pace::new(None),
                         run_id: run_id.clone(),
                         epoch,
+                        clock,
+                        // Skipped, not waited for.
+                        longest_wait: Duration::from_secs(86_400),
                     });
                     peers._embedded = Some(embedded);
                 }
@@ -438,6 +444,8 @@ impl Peers {
                     // A real server keeps what earlier runs left: this one needs a word of its own.
                     run_id: format!("{run_id}{:x}", jiff::Timestamp::now().as_second() & 0x00ff_ffff),
                     epoch,
+                    clock: Clock::real(epoch.into()),
+                    longest_wait: profile.limits.longest_wait,
                 }),
                 client: None,
                 _embedded: None,

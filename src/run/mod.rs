@@ -3,6 +3,7 @@
 
 mod claims;
 mod client_iut;
+mod clock;
 mod conclude;
 pub mod dispatcher;
 mod expectation;
@@ -25,6 +26,7 @@ use crate::event::{CaseResult, Event, Subscriber};
 use crate::record::Exchange;
 
 pub use claims::derived_ics;
+pub use clock::Clock;
 pub use dispatcher::{Iut, RunOptions, run};
 pub use plan::{Plan, Unit};
 pub use reference::{EmbeddedServer, reference_accounts};

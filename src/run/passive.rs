@@ -77,6 +77,7 @@ pub async fn serve(
         ServerConfig {
             accounts: setup.accounts.clone(),
             max_keep_alive: 3600,
+            functions: crate::peer::server::served_functions(),
             seed: setup.seed,
         },
         Arc::clone(&suite.checker),
@@ -183,7 +184,8 @@ impl<'a> Watch<'a> {
                 .conversations
                 .entry(key.clone())
                 .or_insert_with(|| Conversation::new(Role::Client));
-            let judgements = conversation.client_message(&self.suite.tables.syntax, tree);
+            let judgements =
+                conversation.client_message(&self.suite.tables.syntax, tree, millis(epoch.elapsed()));
             let judge = self.judge(version);
             broken |= !judge.conversation(judgements, number, Part::Request).is_empty();
             let item = judge.own("LOGIN", 2);
@@ -260,7 +262,7 @@ impl<'a> Watch<'a> {
             return;
         };
         let session = conversation.session().map(str::to_owned);
-        conversation.answered(&tree, answer);
+        conversation.answered(&self.suite.tables.syntax, &tree, answer);
         let opened = conversation.session().map(str::to_owned);
         let challenge = |name: &str| {
             let path = crate::message::Path::parse(&format!("Login-Response/{name}")).ok()?;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
@@ -17,7 +17,7 @@ use crate::record::HttpMessage;
 use crate::spec::{Command, Version};
 use crate::transport::server::{Answer, Arrived, listen};
 
-use super::conclude::millis;
+use super::clock::Clock;
 use super::judge::charset_of;
 
 /// Accounts of the reference; their passwords are no secrets, but are treated like some.
@@ -58,18 +58,19 @@ impl EmbeddedServer {
         checker: Arc<Checker>,
         fault: Option<Fault>,
         seed: u64,
+        clock: Clock,
     ) -> std::io::Result<Self> {
         let mut listener = listen(address).await?;
         let address = listener.address;
         let config = ServerConfig {
             accounts: reference_accounts().into_iter().map(|(_, c)| c).collect(),
             max_keep_alive: 3600,
+            functions: crate::peer::server::served_functions(),
             seed,
         };
         let state = fault.as_ref().and_then(Fault::of_server);
         let mut engine = ServerEngine::new(config, checker).with_fault(state);
         let task = tokio::spawn(async move {
-            let epoch = Instant::now();
             let mut stopped = false;
             while let Some(arrived) = listener.arrivals.recv().await {
                 stopped |= arrived.broken.is_some() && state == Some(ServerFault::StopsAfterBrokenRequest);
@@ -77,7 +78,7 @@ impl EmbeddedServer {
                     // Dropping the way to answer closes the connection.
                     continue;
                 }
-                let answer = answer(&mut engine, &arrived, fault.as_ref(), millis(epoch.elapsed()));
+                let answer = answer(&mut engine, &arrived, fault.as_ref(), clock.now_ms());
                 // Whoever asked may be gone by now.
                 let _ = arrived.answer.send(answer);
             }

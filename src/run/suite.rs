@@ -98,6 +98,7 @@ fn samples(checker: &Arc<Checker>) -> Vec<Sample> {
             ServerConfig {
                 accounts: vec![account.clone()],
                 max_keep_alive: 3600,
+                functions: crate::peer::server::served_functions(),
                 seed: 1,
             },
             Arc::clone(checker),

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use crate::peer::Credentials;
 use crate::transport::client::Address;
 
+use super::clock::Clock;
+
 /// The server under test and how to speak to it.
 #[derive(Debug)]
 pub struct ServerTarget {
@@ -25,6 +27,10 @@ pub struct ServerTarget {
     pub run_id: String,
     /// When the run began.
     pub epoch: Instant,
+    /// The clock that cases about time go by.
+    pub clock: Clock,
+    /// Longest that one wait may take.
+    pub longest_wait: Duration,
 }
 
 /// Keeps requests apart.
