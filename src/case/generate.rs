@@ -470,6 +470,7 @@ fn client_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
         incoming: Incoming {
             primitives: vec![name.to_owned()],
             times: 1,
+            within_keep_alive: false,
         },
         item,
         tests: Vec::new(),

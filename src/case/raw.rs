@@ -81,6 +81,7 @@ pub struct RawStep {
     stimulate: Option<String>,
     on: Option<String>,
     answers: Option<usize>,
+    within: Option<String>,
     reply: Option<String>,
     requests: Option<Vec<String>>,
     keep: Option<String>,
@@ -228,6 +229,11 @@ impl RawStep {
                 incoming: Incoming {
                     primitives: list(names),
                     times: self.answers.unwrap_or(1).max(1),
+                    within_keep_alive: match self.within.as_deref() {
+                        None => false,
+                        Some("keep-alive") => true,
+                        Some(_) => return Err("`within` is `keep-alive`".to_owned()),
+                    },
                 },
                 item: self.item.clone(),
                 tests,
@@ -303,6 +309,7 @@ impl RawStep {
             ("item", self.item.is_some(), expect || on || fence),
             ("where", self.tests.is_some(), expect || on),
             ("answers", self.answers.is_some(), on),
+            ("within", self.within.is_some(), on),
             ("decline", self.decline.is_some(), expect),
             ("settled-by", self.settled_by.is_some(), expect),
             ("requests", self.requests.is_some(), reply),

@@ -140,6 +140,8 @@ pub struct Incoming {
     pub primitives: Vec<String>,
     /// How many transactions with it, in one message or several.
     pub times: usize,
+    /// It has to come before the KeepAliveTime in force is over.
+    pub within_keep_alive: bool,
 }
 
 /// A condition with the item it is charged to.
@@ -298,6 +300,9 @@ impl std::fmt::Display for Step {
                 write!(f, "the client sends {}", incoming.primitives.join(" or "))?;
                 if incoming.times > 1 {
                     write!(f, ", {} times", incoming.times)?;
+                }
+                if incoming.within_keep_alive {
+                    f.write_str(", before KeepAliveTime is over")?;
                 }
                 write!(f, "{}", Charged(item.as_ref()))?;
                 lines(f, tests)

@@ -46,7 +46,9 @@ pub enum Given<'a> {
 enum Ended {
     /// The client logged out.
     Logout,
-    /// The server said 600, 601 or 604, or sent Disconnect.
+    /// The server sent Disconnect.
+    ByDisconnect,
+    /// The server said 600, 601 or 604.
     ByServer,
 }
 
@@ -69,6 +71,8 @@ pub struct Conversation {
     login_refused: bool,
     /// The last answer said Poll T.
     poll_promised: bool,
+    /// KeepAliveTime that a client was last given, in seconds.
+    keep_alive: Option<u32>,
     agreed: Agreed,
     /// When the client polled last without being told to, in milliseconds of the caller's clock.
     last_poll_ms: Option<u64>,
@@ -88,6 +92,7 @@ impl Conversation {
             disconnects: BTreeSet::new(),
             login_refused: false,
             poll_promised: false,
+            keep_alive: None,
             agreed: Agreed::default(),
             last_poll_ms: None,
         }
@@ -96,6 +101,11 @@ impl Conversation {
     /// The session in force.
     pub fn session(&self) -> Option<&str> {
         self.session.as_deref()
+    }
+
+    /// KeepAliveTime that a client was last given, in seconds.
+    pub fn keep_alive(&self) -> Option<u32> {
+        self.keep_alive
     }
 
     /// Judges what a server answered to a correct request.
@@ -268,6 +278,7 @@ impl Conversation {
                 path.clone(),
             ));
         }
+        self.refused_function(syntax, request, tree, answer, out);
         let response = answer.mode == Mode::Response;
         out.push(self.judge(
             "ENV",
@@ -317,6 +328,48 @@ impl Conversation {
                 },
                 path,
             ));
+        }
+    }
+
+    /// TR-8: a function that service negotiation refused is not served, and the code says why.
+    fn refused_function(
+        &self,
+        syntax: &Syntax,
+        request: &TransactionView,
+        tree: &Tree,
+        answer: &TransactionView,
+        out: &mut Vec<Judgement>,
+    ) {
+        let (Some(refused), Some(row)) = (&self.agreed.refused, syntax.primitive(&request.name)) else {
+            return;
+        };
+        if row.functions.is_empty() || row.functions.iter().any(|f| !refused.contains(f)) {
+            return;
+        }
+        let code: Option<u16> = code_text(tree, answer).and_then(|c| c.parse().ok());
+        let served = code.is_none_or(|c| c < 400);
+        let path = tree.path(answer.node);
+        let what = row.functions.join(" or ");
+        let text = match code {
+            Some(code) => format!(
+                "{} of {what}, which was refused, is answered with code {code}",
+                request.name
+            ),
+            None => format!(
+                "{} of {what}, which was refused, is answered by {}",
+                request.name, answer.name
+            ),
+        };
+        out.push(self.judge(
+            "SERVN",
+            7,
+            "refused-not-served",
+            !served,
+            text.clone(),
+            path.clone(),
+        ));
+        if !served {
+            out.push(self.judge("SERVN", 8, "code-of-refused", code == Some(506), text, path));
         }
     }
 
@@ -565,8 +618,19 @@ impl Conversation {
                 path.clone(),
             ));
         }
-        if let (SessionType::Inband, Some(id)) = (&given.session_type, &given.session_id) {
+        // An answer to a Disconnect is charged for being one.
+        let to_disconnect = given
+            .transactions
+            .iter()
+            .all(|t| t.mode == Mode::Response && self.disconnects.contains(&t.id));
+        if let (SessionType::Inband, Some(id), false) =
+            (&given.session_type, &given.session_id, to_disconnect)
+        {
             self.session_of_client(id, &given, &path, &mut out);
+        }
+        if login && !std::mem::take(&mut self.disconnects).is_empty() {
+            let text = "the Disconnect of the server was not answered".to_owned();
+            out.push(self.judge("DISCO", 2, "disconnect-unanswered", true, text, path.clone()));
         }
         for transaction in &given.transactions {
             self.transaction_of_client(syntax, transaction, tree, &mut out);
@@ -635,6 +699,14 @@ impl Conversation {
                 "session-after-logout",
                 false,
                 format!("{} uses the session after its logout", given.primitives()),
+                path.to_owned(),
+            )),
+            Some((_, Ended::ByDisconnect)) => out.push(self.judge(
+                "DISCO",
+                1,
+                "session-after-disconnect",
+                false,
+                format!("{} uses a session that a Disconnect ended", given.primitives()),
                 path.to_owned(),
             )),
             Some((_, Ended::ByServer)) => out.push(self.judge(
@@ -754,15 +826,17 @@ impl Conversation {
         let names: Vec<String> = Envelope::of(sent)
             .map(|e| e.transactions.into_iter().map(|t| t.name).collect())
             .unwrap_or_default();
-        let mut ended_by_server = false;
+        let mut ended = None;
         if let Some((tree, given)) = answer.and_then(|t| Envelope::of(t).map(|e| (t, e))) {
             for transaction in &given.transactions {
                 let Some(node) = transaction.primitive else {
                     continue;
                 };
-                let code = tree
-                    .child(node, "Result")
-                    .and_then(|r| tree.child_text(r, "Code"));
+                let code = code_text(tree, transaction);
+                let time = tree
+                    .child_text(node, "KeepAliveTime")
+                    .and_then(|t| t.parse().ok());
+                self.keep_alive = time.or(self.keep_alive);
                 match transaction.name.as_str() {
                     "Login-Response" => match tree.child_text(node, "SessionID").filter(|s| !s.is_empty()) {
                         Some(id) => {
@@ -778,10 +852,12 @@ impl Conversation {
                     },
                     "Status" if names.iter().any(|n| n == "Login-Request") => self.login_refused = true,
                     "Disconnect" if transaction.mode == Mode::Request => {
-                        ended_by_server = true;
+                        ended = Some(Ended::ByDisconnect);
                         self.disconnects.insert(transaction.id.clone());
                     }
-                    _ if matches!(code.as_deref(), Some("600" | "601" | "604")) => ended_by_server = true,
+                    _ if matches!(code.as_deref(), Some("600" | "601" | "604")) => {
+                        ended = ended.or(Some(Ended::ByServer));
+                    }
                     _ => {}
                 }
                 if transaction.mode == Mode::Request && transaction.name != "Disconnect" {
@@ -793,12 +869,13 @@ impl Conversation {
                 self.negotiated(syntax, sent, &asked, tree, &given);
             }
         }
-        let logout = names.iter().any(|n| n == "Logout-Request");
-        if (logout || ended_by_server)
+        if names.iter().any(|n| n == "Logout-Request") {
+            ended = Some(Ended::Logout);
+        }
+        if let Some(how) = ended
             && let Some(id) = self.session.take()
         {
-            self.ended
-                .push((id, if logout { Ended::Logout } else { Ended::ByServer }));
+            self.ended.push((id, how));
         }
     }
 

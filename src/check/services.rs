@@ -69,6 +69,11 @@ pub fn paths(syntax: &Syntax, version: Version, functions: &Functions) -> Vec<St
             .filter(|(_, codes): &(&str, Vec<&str>)| !codes.is_empty())
             .collect();
         let has = |code: &&str| functions.contains(*code);
+        if let Some(marker) = feature.marker.as_ref().filter(|m| functions.contains(&m.code)) {
+            // A marker stands alone in its feature.
+            out.push(format!("{}/{}", feature.name, marker.code));
+            continue;
+        }
         if groups.iter().all(|(_, codes)| codes.iter().all(has)) {
             out.push(feature.name.clone());
             continue;

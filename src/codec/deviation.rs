@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::xml::{self, WriteOptions};
-use crate::message::{Child, NodeId, Path, Tree};
+use crate::message::{Child, Elem, NodeId, Path, Tree, text};
 use crate::spec::{Group, Version};
 
 /// One change of an outgoing HTTP message. Exactly one field is set; which one is checked when it is
@@ -39,6 +39,7 @@ pub struct RawEdit {
     twice: Option<bool>,
     empty: Option<bool>,
     poll: Option<bool>,
+    status: Option<u16>,
 }
 
 /// One change of an outgoing HTTP message.
@@ -72,6 +73,8 @@ pub enum Edit {
     Attribute(Path, String, String),
     /// Sets Poll where the version has it.
     Poll(bool),
+    /// Puts Status with this code in the place of every primitive.
+    Status(u16),
     /// After encoding: replaces this text by that, everywhere.
     Replace(String, String),
     /// After encoding: keeps only so many octets.
@@ -99,7 +102,7 @@ pub enum Edit {
 }
 
 const ONE_KIND: &str = "an edit needs exactly one of drop, double, swap, set, rename, namespace, add, attribute, \
-     poll, replace, truncate, bytes, prepend, charset, media-type, http-status, method, silent, close, twice, empty";
+     poll, status, replace, truncate, bytes, prepend, charset, media-type, http-status, method, silent, close, twice, empty";
 
 impl RawEdit {
     /// How many kinds of edit are given; the other fields only go with one of them.
@@ -115,6 +118,7 @@ impl RawEdit {
             self.add.is_some(),
             self.attribute.is_some(),
             self.poll.is_some(),
+            self.status.is_some(),
             self.replace.is_some(),
             self.truncate.is_some(),
             self.bytes.is_some(),
@@ -176,6 +180,9 @@ impl TryFrom<RawEdit> for Edit {
                 ..
             } => Edit::Attribute(p, need(name, "name")?, need(to, "to")?),
             RawEdit { poll: Some(on), .. } => Edit::Poll(on),
+            RawEdit {
+                status: Some(code), ..
+            } => Edit::Status(code),
             RawEdit {
                 replace: Some(from),
                 with,
@@ -242,6 +249,7 @@ impl std::fmt::Display for Edit {
                 if *first { "first" } else { "last" }
             ),
             Edit::Attribute(path, name, value) => write!(f, "{path} has the attribute {name}=`{value}`"),
+            Edit::Status(code) => write!(f, "Status {code} stands in the place of the primitive"),
             Edit::Poll(on) => write!(f, "Poll is {}", if *on { "T" } else { "F" }),
             Edit::Replace(from, with) => write!(f, "`{from}` is replaced by `{with}` in the octets"),
             Edit::Truncate(n) => write!(f, "only the first {n} octets are sent"),
@@ -357,6 +365,7 @@ impl Draft {
             | Edit::Add { .. }
             | Edit::Attribute(..)
             | Edit::Poll(_)
+            | Edit::Status(_)
             | Edit::Twice => {
                 let tree = self.tree.as_mut().ok_or("there is no message to edit")?;
                 let before = tree.clone();
@@ -449,6 +458,18 @@ fn edit_tree(
             }
         }
         Edit::Poll(on) => set_poll(tree, version, *on),
+        Edit::Status(code) => {
+            let contents = tree.walk(tree.root());
+            let contents = contents
+                .into_iter()
+                .filter(|id| tree.get(*id).name == "TransactionContent")
+                .collect::<Vec<_>>();
+            for content in contents {
+                tree.get_mut(content).children.clear();
+                let result = Elem::new("Result").with(text("Code", code.to_string()));
+                Elem::new("Status").with(result).append_to(tree, content);
+            }
+        }
         Edit::Twice => {
             let session = tree
                 .child(tree.root(), "Session")

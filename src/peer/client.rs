@@ -66,6 +66,8 @@ pub enum ClientFault {
     AnswersDisconnect,
     /// Polls as often as it likes.
     IgnoresPollMin,
+    /// Keeps an idle session alive after its end.
+    KeepsAliveLate,
     /// Does nothing to keep an idle session.
     LetsSessionExpire,
     /// Goes on with a session after a Disconnect of the server.
@@ -162,7 +164,11 @@ impl ClientEngine {
         if self.session.is_none() || self.fault == Some(ClientFault::LetsSessionExpire) {
             return None;
         }
-        self.agreed.keep_alive.map(|t| t.saturating_sub(5).max(t / 2))
+        let late = self.fault == Some(ClientFault::KeepsAliveLate);
+        self.agreed.keep_alive.map(|t| match late {
+            true => t + 5,
+            false => t.saturating_sub(5).max(t / 2),
+        })
     }
 
     /// Pretends to be in this session: for cases that use a session that is not theirs.
@@ -361,6 +367,7 @@ impl ClientEngine {
                 Ok(self.login_challenge_request(&[Schema::Md5, Schema::Sha]))
             }
             Command::KeepAlive => self.inband("KeepAlive-Request"),
+            Command::Idle if self.keep_alive_after().is_none() => Err("nothing is due".to_owned()),
             Command::ProviderInfo if self.is_refused("GETSPI") => Err("GETSPI was not granted".to_owned()),
             Command::ProviderInfo if self.session.is_none() => self.request("GetSPInfo-Request"),
             Command::DiscoverVersions => match self.config.version {
@@ -368,6 +375,7 @@ impl ClientEngine {
                 Version::V12 => Ok(contents::version_discovery(command.primitive(), &Version::ALL)),
             },
             Command::Poll
+            | Command::Idle
             | Command::Logout
             | Command::Capabilities
             | Command::Services
@@ -555,13 +563,14 @@ impl ClientEngine {
                             .collect()
                     });
                 }
-                "Disconnect"
-                    if !matches!(
-                        self.fault,
-                        Some(ClientFault::KeepsSessionAfterLogout | ClientFault::IgnoresDisconnect)
-                    ) =>
-                {
-                    self.session = None;
+                "Disconnect" => {
+                    let stays = match transaction.mode {
+                        Mode::Request => self.fault == Some(ClientFault::IgnoresDisconnect),
+                        _ => self.fault == Some(ClientFault::KeepsSessionAfterLogout),
+                    };
+                    if !stays {
+                        self.session = None;
+                    }
                 }
                 _ if matches!(code, Some(600 | 601 | 604))
                     && self.fault != Some(ClientFault::KeepsDeadSession) =>

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use crate::base::ItemId;
-use crate::case::{Case, Fence, Step, Test};
+use crate::case::{Case, Fence, Incoming, Step, Test};
 use crate::check::conversation::Conversation;
 use crate::codec::deviation::{Draft, Edit, Sending};
 use crate::event::Silence;
@@ -25,6 +25,7 @@ use crate::transport::server::{Answer, Arrived, Listener, listen};
 use crate::verdict::{Part, Place, Verdict};
 
 use super::CaseOutput;
+use super::clock::Clock;
 use super::conclude::{millis, result, suite_error, unreached};
 use super::judge::{Judge, Values, condition, first_code};
 use super::reference::{EmbeddedClient, handle, to_answer, version_of};
@@ -44,6 +45,8 @@ pub struct ClientTarget {
     pub run_id: String,
     /// When the run began.
     pub epoch: Instant,
+    /// The clock that both sides go by.
+    pub clock: Clock,
     /// Seed.
     pub seed: u64,
 }
@@ -120,6 +123,8 @@ struct Runner<'a> {
     /// Whether the client has used the session that it was given.
     used_session: bool,
     judged: bool,
+    /// When the last answer went out, in milliseconds of the clock.
+    answered_ms: u64,
 }
 
 impl Values for Runner<'_> {
@@ -150,7 +155,7 @@ impl<'a> Runner<'a> {
             id_prefix: "c".to_owned(),
         };
         let url = format!("http://{}/", listener.address);
-        let client = match EmbeddedClient::new(config, url, target.fault.clone()) {
+        let client = match EmbeddedClient::new(config, url, target.fault.clone(), target.clock.clone()) {
             Ok(client) => client,
             Err(e) => return Err((judge, e)),
         };
@@ -183,6 +188,7 @@ impl<'a> Runner<'a> {
             seen: false,
             used_session: false,
             judged: false,
+            answered_ms: 0,
         })
     }
 
@@ -211,7 +217,7 @@ impl<'a> Runner<'a> {
                 tests,
             } => {
                 let item = item.as_ref().unwrap_or(&self.case.scr[0]).clone();
-                self.on(&incoming.primitives, incoming.times, &item, tests).await
+                self.on(incoming, &item, tests).await
             }
             Step::Reply {
                 edits,
@@ -321,7 +327,7 @@ impl<'a> Runner<'a> {
             let read = self.judge.body(&arrived.request, number, Part::Request);
             broken |= !read.breaches.is_empty();
             if let Some(message) = read.message {
-                let now_ms = millis(self.target.epoch.elapsed());
+                let now_ms = self.target.clock.now_ms();
                 let judgements =
                     self.conversation
                         .client_message(&self.judge.suite.tables.syntax, &message.tree, now_ms);
@@ -360,13 +366,9 @@ impl<'a> Runner<'a> {
         }
     }
 
-    async fn on(
-        &mut self,
-        primitives: &[String],
-        times: usize,
-        item: &ItemId,
-        tests: &[Test],
-    ) -> Result<(), Stop> {
+    async fn on(&mut self, incoming: &Incoming, item: &ItemId, tests: &[Test]) -> Result<(), Stop> {
+        let (primitives, times) = (&incoming.primitives, incoming.times);
+        let since = self.answered_ms;
         let wanted = match times {
             1 => primitives.join(" or "),
             n => format!("{n} × {}", primitives.join(" or ")),
@@ -382,18 +384,37 @@ impl<'a> Runner<'a> {
             let names: Vec<String> = taken
                 .tree
                 .as_ref()
-                .and_then(Envelope::of)
-                .map(|e| e.transactions.into_iter().map(|t| t.name).collect())
+                .map(|tree| match Envelope::of(tree) {
+                    Some(e) => e.transactions.into_iter().map(|t| t.name).collect(),
+                    // Version discovery is a document of its own.
+                    None => vec![tree.get(tree.root()).name.clone()],
+                })
                 .unwrap_or_default();
             self.current = Some(taken);
             found += names.iter().filter(|n| primitives.contains(n)).count();
             if found >= times {
+                if incoming.within_keep_alive {
+                    self.in_time(item, &wanted, since);
+                }
                 return self.judge_tests(item, tests, &wanted);
             }
         }
         Err(Stop::Inconclusive(format!(
             "{MAX_SKIPPED} messages came and none was {wanted}"
         )))
+    }
+
+    /// Judges that a message came before the KeepAliveTime in force was over.
+    fn in_time(&mut self, item: &ItemId, wanted: &str, since: u64) {
+        let Some(limit) = self.conversation.keep_alive() else {
+            return;
+        };
+        let gap = self.target.clock.now_ms().saturating_sub(since);
+        let text = format!("{wanted} came after {gap} ms, KeepAliveTime is {limit} s");
+        let place = self.place();
+        let rule = format!("{wanted} before KeepAliveTime is over");
+        self.judge
+            .charge(item, &rule, gap <= u64::from(limit) * 1000, text, place);
     }
 
     async fn missing(&mut self, item: &ItemId, wanted: &str) -> Result<(), Stop> {
@@ -505,7 +526,8 @@ impl<'a> Runner<'a> {
             let request = server_request(name, &self.target.credentials.user).map_err(Stop::Error)?;
             self.engine.queue(&request);
         }
-        let now = millis(self.target.epoch.elapsed());
+        let now = self.target.clock.now_ms();
+        self.answered_ms = now;
         let mut outgoing = handle(&mut self.engine, &taken.arrived.request, now);
         if let Some(code) = status {
             outgoing = self.status_answer(&taken, code).unwrap_or(outgoing);
@@ -605,9 +627,7 @@ impl<'a> Runner<'a> {
 
     /// The client acts once more; what must not come must not stand before that.
     async fn fence(&mut self, fence: &Fence) -> Result<(), Stop> {
-        let Some(command) = fence.command else {
-            return Err(Stop::Error("a fence of a client case needs a command".to_owned()));
-        };
+        let command = fence.command.unwrap_or(Command::KeepAlive);
         let since = Instant::now();
         let first = command.primitive();
         self.settle().await;

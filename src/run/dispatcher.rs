@@ -405,6 +405,7 @@ impl Peers {
                         response: EMBEDDED_PATIENCE,
                         run_id,
                         epoch,
+                        clock: Clock::skipping(epoch.into()),
                         seed: random.u64(..),
                     });
                 }

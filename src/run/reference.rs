@@ -179,6 +179,9 @@ pub struct EmbeddedClient {
     http: reqwest::Client,
     url: String,
     fault: Option<Fault>,
+    clock: Clock,
+    /// When it polled last, in milliseconds of the clock.
+    last_poll_ms: Option<u64>,
 }
 
 impl EmbeddedClient {
@@ -186,7 +189,12 @@ impl EmbeddedClient {
     ///
     /// # Errors
     /// The HTTP client cannot be set up.
-    pub fn new(config: ClientConfig, url: String, fault: Option<Fault>) -> Result<Self, String> {
+    pub fn new(
+        config: ClientConfig,
+        url: String,
+        fault: Option<Fault>,
+        clock: Clock,
+    ) -> Result<Self, String> {
         let state = fault.as_ref().and_then(Fault::of_client);
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -198,6 +206,8 @@ impl EmbeddedClient {
             http,
             url,
             fault,
+            clock,
+            last_poll_ms: None,
         })
     }
 
@@ -206,6 +216,7 @@ impl EmbeddedClient {
         let Ok(first) = self.engine.start(command) else {
             return;
         };
+        self.bide(command).await;
         let mut queue = vec![first];
         let mut sent = 0;
         while !queue.is_empty() && sent < MAX_FOLLOW_UPS {
@@ -213,6 +224,27 @@ impl EmbeddedClient {
             sent += 1;
             let answer = self.post(&message).await;
             queue.extend(self.engine.answered(&message, answer.as_ref()));
+        }
+    }
+
+    /// Waits as long as a client of good manners does before it obeys.
+    async fn bide(&mut self, command: Command) {
+        let seconds = |s: u32| Duration::from_secs(u64::from(s));
+        match command {
+            Command::Idle => {
+                if let Some(after) = self.engine.keep_alive_after() {
+                    self.clock.pass(seconds(after)).await;
+                }
+            }
+            Command::Poll => {
+                if let (Some(gap), Some(last)) = (self.engine.poll_interval(), self.last_poll_ms) {
+                    let passed = Duration::from_millis(self.clock.now_ms().saturating_sub(last));
+                    self.clock.pass(seconds(gap).saturating_sub(passed)).await;
+                }
+                self.last_poll_ms = Some(self.clock.now_ms());
+            }
+            Command::Login | Command::LoginDigest => self.last_poll_ms = None,
+            _ => {}
         }
     }
 
@@ -243,11 +275,17 @@ impl EmbeddedClient {
         if !encoded.media_type.is_empty() {
             request = request.header("Content-Type", encoded.media_type);
         }
-        let response = request.send().await.ok()?;
+        let Ok(response) = request.send().await else {
+            self.engine.no_answer();
+            return None;
+        };
         let status = response.status().as_u16();
         let body = response.bytes().await.ok()?;
-        if status == 200 && body.is_empty() {
-            self.engine.empty_answer();
+        if body.is_empty() {
+            match status {
+                200 => self.engine.empty_answer(),
+                _ => self.engine.no_answer(),
+            }
             return None;
         }
         let reading = crate::codec::xml::read(&body, None);

@@ -125,7 +125,7 @@ impl ServerEngine {
         let Some(schema) = chosen else {
             // 543, no common digest scheme, is of 1.2.
             let code = match version {
-                Version::V11 => 402,
+                Version::V11 => 405,
                 Version::V12 => 543,
             };
             return answer.with(compose::result(code));

@@ -14,6 +14,7 @@ use crate::spec::Version;
 use crate::verdict::Strength;
 
 use super::compose::{self, Part};
+use super::contents;
 use super::digest::Schema;
 use super::{Credentials, MEDIA_TYPE_XML, is_xml_type};
 
@@ -89,6 +90,18 @@ pub enum ServerFault {
     NegotiatesOnce,
     /// Needs TimeToLive at login.
     NeedsTimeToLiveAtLogin,
+    /// Refuses the markers of mandatory functions.
+    RefusesMarkers,
+    /// Refuses functions that nobody wanted.
+    RefusesUnwanted,
+    /// Takes negotiations of another client than logged in.
+    TakesAnyClient,
+    /// Starts an invitation at every poll after service negotiation.
+    SendsUnwantedRequests,
+    /// Starts several transactions at every poll after capability negotiation.
+    SendsManyRequests,
+    /// Refuses expired sessions with a code of another meaning.
+    CodeOfExpired,
 }
 
 /// One HTTP request as the engine sees it.
@@ -153,6 +166,8 @@ pub struct ServerEngine {
     random: fastrand::Rng,
     next_id: u32,
     open_to_all: bool,
+    /// Whether a session has expired so far.
+    expired: bool,
 }
 
 /// Longest time between the legs of a 4-way login, in milliseconds.
@@ -173,6 +188,7 @@ impl ServerEngine {
             random,
             next_id: 0,
             open_to_all: false,
+            expired: false,
         }
     }
 
@@ -311,7 +327,11 @@ impl ServerEngine {
                 continue;
             }
             if session.is_some() && !known {
-                parts.push(response(transaction, compose::status(604)));
+                let odd = self.expired && self.fault == Some(ServerFault::CodeOfExpired);
+                parts.push(response(
+                    transaction,
+                    compose::status(if odd { 403 } else { 604 }),
+                ));
                 continue;
             }
             let Some(primitive) = transaction.primitive else {
@@ -424,7 +444,15 @@ impl ServerEngine {
         let Some(session) = self.sessions.get_mut(id) else {
             return Vec::new();
         };
-        let queue = std::mem::take(&mut session.queue);
+        let mut queue = std::mem::take(&mut session.queue);
+        let unwanted = match self.fault {
+            Some(ServerFault::SendsUnwantedRequests) if session.refused.is_some() => 1,
+            Some(ServerFault::SendsManyRequests) if session.parser_size.is_some() => 3,
+            _ => 0,
+        };
+        let user = session.client.0.clone();
+        queue
+            .extend((0..unwanted).filter_map(|_| contents::server_request("InviteUser-Request", &user).ok()));
         if session.ending {
             self.sessions.remove(id);
         }
@@ -498,8 +526,9 @@ impl ServerEngine {
         if self.fault == Some(ServerFault::NeverExpires) {
             return;
         }
-        self.sessions
-            .retain(|_, s| now_ms.saturating_sub(s.last_seen_ms) < u64::from(s.keep_alive) * 1000);
+        let dead = |s: &Session| now_ms.saturating_sub(s.last_seen_ms) >= u64::from(s.keep_alive) * 1000;
+        self.expired |= self.sessions.values().any(dead);
+        self.sessions.retain(|_, s| !dead(s));
     }
 }
 

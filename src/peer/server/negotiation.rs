@@ -77,11 +77,14 @@ impl ServerEngine {
             .map(|f| services::functions(syntax, version, tree, f, false))
             .unwrap_or_default();
         // Markers stand for mandatory functions, which are never refused (SN-5).
-        let refused: Functions = wanted
+        let mut refused: Functions = wanted
             .difference(&offered)
-            .filter(|code| code.len() > 2)
+            .filter(|code| code.len() > 2 || self.fault == Some(ServerFault::RefusesMarkers))
             .cloned()
             .collect();
+        if self.fault == Some(ServerFault::RefusesUnwanted) {
+            refused.extend(["MDELIV".to_owned(), "FWMSG".to_owned()]);
+        }
         let named = |functions: &Functions| {
             let paths = services::paths(syntax, version, functions);
             contents::service_tree(&paths.iter().map(String::as_str).collect::<Vec<_>>())
@@ -122,8 +125,9 @@ impl ServerEngine {
         let refused = self.sessions.get(id).and_then(|s| s.refused.as_ref());
         let not_granted =
             !functions.is_empty() && refused.is_some_and(|r| functions.iter().all(|f| r.contains(f)));
-        if not_granted && self.fault != Some(ServerFault::ServesWhatItRefused) {
-            return Some(506);
+        if not_granted {
+            let serves = self.fault == Some(ServerFault::ServesWhatItRefused);
+            return Some(if serves { 200 } else { 506 });
         }
         let offered = functions.iter().any(|f| self.config.functions.contains(f));
         (!offered).then_some(405)
@@ -136,6 +140,9 @@ impl ServerEngine {
 
     /// 1.1: whether a negotiation names another client than the login did.
     fn is_other_client(&self, id: &str, tree: &Tree, request: NodeId) -> bool {
+        if self.fault == Some(ServerFault::TakesAnyClient) {
+            return false;
+        }
         let named = client_text(tree, request);
         self.sessions.get(id).is_some_and(|s| s.client.1 != named)
     }
