@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::peer::fault::Fault;
 use crate::run::{EmbeddedServer, reference_accounts};
 use crate::spec::Role;
+use crate::transport::Net;
 
 use super::{Common, Failure, exit::Exit, output};
 
@@ -65,9 +66,15 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         .build()
         .map_err(io)?;
     runtime.block_on(async {
-        let server = EmbeddedServer::start(args.listen, Arc::clone(&suite.checker), fault, args.seed)
-            .await
-            .map_err(io)?;
+        let server = EmbeddedServer::start(
+            &Net::Tcp,
+            args.listen,
+            Arc::clone(&suite.checker),
+            fault,
+            args.seed,
+        )
+        .await
+        .map_err(io)?;
         let mut text = format!("the reference server listens at http://{}/\n", server.address);
         text.push_str("accounts (of the reference, no secrets):\n");
         for (name, account) in reference_accounts() {

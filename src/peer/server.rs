@@ -56,6 +56,10 @@ pub enum ServerFault {
     StopsAfterBrokenRequest,
     /// Says success to a request that it cannot serve.
     SucceedsAlways,
+    /// Refuses a body in chunks; the carrier acts on it, the engine sees no header fields.
+    RefusesChunked,
+    /// Refuses a request that asks for `100 Continue`; the carrier acts on it.
+    RefusesExpect,
 }
 
 /// One HTTP request as the engine sees it.

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::check::Checker;
 use crate::codec::deviation::{Draft, Encoded, Sending};
@@ -15,7 +16,9 @@ use crate::peer::server::{Incoming, Outgoing, ServerConfig, ServerEngine, Server
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
 use crate::record::HttpMessage;
 use crate::spec::{Command, Version};
-use crate::transport::server::{Answer, Arrived, listen};
+use crate::transport::Net;
+use crate::transport::client::{self, Address, Framing};
+use crate::transport::server::{Answer, Arrived, listen_on};
 
 use super::conclude::millis;
 use super::judge::charset_of;
@@ -34,7 +37,7 @@ pub fn reference_accounts() -> Vec<(String, Credentials)> {
         .collect()
 }
 
-/// A server engine behind a socket.
+/// A server engine behind a listener.
 #[derive(Debug)]
 pub struct EmbeddedServer {
     /// Where it listens.
@@ -49,17 +52,18 @@ impl Drop for EmbeddedServer {
 }
 
 impl EmbeddedServer {
-    /// Starts it at an address; port 0 picks a free one.
+    /// Starts it at an address of a network; port 0 picks a free one.
     ///
     /// # Errors
     /// The address cannot be listened at.
     pub async fn start(
+        net: &Net,
         address: SocketAddr,
         checker: Arc<Checker>,
         fault: Option<Fault>,
         seed: u64,
     ) -> std::io::Result<Self> {
-        let mut listener = listen(address).await?;
+        let mut listener = listen_on(net, address).await?;
         let address = listener.address;
         let config = ServerConfig {
             accounts: reference_accounts().into_iter().map(|(_, c)| c).collect(),
@@ -77,7 +81,10 @@ impl EmbeddedServer {
                     // Dropping the way to answer closes the connection.
                     continue;
                 }
-                let answer = answer(&mut engine, &arrived, fault.as_ref(), millis(epoch.elapsed()));
+                let answer = match state.and_then(|fault| refused_carrier(fault, &arrived.request)) {
+                    Some(status) => refusal(status),
+                    None => answer(&mut engine, &arrived, fault.as_ref(), millis(epoch.elapsed())),
+                };
                 // Whoever asked may be gone by now.
                 let _ = arrived.answer.send(answer);
             }
@@ -89,6 +96,24 @@ impl EmbeddedServer {
     pub async fn wait(mut self) {
         let _ = (&mut self.task).await;
     }
+}
+
+/// The HTTP status by which a fault refuses a request for the way in which it was carried.
+fn refused_carrier(fault: ServerFault, request: &HttpMessage) -> Option<u16> {
+    let says = |name: &str, word: &str| request.header(name).is_some_and(|v| v.eq_ignore_ascii_case(word));
+    match fault {
+        ServerFault::RefusesChunked if says("transfer-encoding", "chunked") => Some(411),
+        ServerFault::RefusesExpect if says("expect", "100-continue") => Some(417),
+        _ => None,
+    }
+}
+
+fn refusal(status: u16) -> Answer {
+    Answer::Response(HttpMessage {
+        start: format!("HTTP/1.1 {status}"),
+        status,
+        ..HttpMessage::default()
+    })
 }
 
 fn answer(engine: &mut ServerEngine, arrived: &Arrived, fault: Option<&Fault>, now_ms: u64) -> Answer {
@@ -171,31 +196,81 @@ const CLIENT_PATIENCE: Duration = Duration::from_secs(2);
 /// Most messages that follow from one command by themselves.
 const MAX_FOLLOW_UPS: usize = 20;
 
-/// A client engine behind an HTTP client of another make than the lower tester's.
+/// A client engine behind an HTTP client.
 #[derive(Debug)]
 pub struct EmbeddedClient {
     engine: ClientEngine,
-    http: reqwest::Client,
-    url: String,
+    http: Http,
     fault: Option<Fault>,
 }
 
-impl EmbeddedClient {
-    /// A client that is not logged in.
-    ///
-    /// # Errors
-    /// The HTTP client cannot be set up.
-    pub fn new(config: ClientConfig, url: String, fault: Option<Fault>) -> Result<Self, String> {
-        let state = fault.as_ref().and_then(Fault::of_client);
-        let http = reqwest::Client::builder()
+/// What carries the messages of the embedded client.
+#[derive(Debug)]
+enum Http {
+    /// TCP: a stack of another make than the lower tester's, so that two of them meet.
+    Reqwest { client: reqwest::Client, url: String },
+    /// A network in memory, which only this suite's own stack knows.
+    Memory(Address),
+}
+
+impl Http {
+    fn new(server: &Address) -> Result<Self, String> {
+        if matches!(server.net, Net::Memory(_)) {
+            return Ok(Http::Memory(server.clone()));
+        }
+        let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(CLIENT_PATIENCE)
             .build()
             .map_err(|e| format!("the HTTP client cannot be set up: {e}"))?;
+        Ok(Http::Reqwest {
+            client,
+            url: server.url(),
+        })
+    }
+
+    /// Status and body of the answer.
+    async fn send(&self, message: Encoded) -> Option<(u16, Vec<u8>)> {
+        match self {
+            Http::Reqwest { client, url } => {
+                let method = reqwest::Method::from_bytes(message.method.as_bytes()).ok()?;
+                let mut request = client.request(method, url).body(message.body);
+                if !message.media_type.is_empty() {
+                    request = request.header("Content-Type", message.media_type);
+                }
+                let response = request.send().await.ok()?;
+                let status = response.status().as_u16();
+                Some((status, response.bytes().await.ok()?.to_vec()))
+            }
+            Http::Memory(address) => {
+                let mut headers = Vec::new();
+                if !message.media_type.is_empty() {
+                    headers.push(("Content-Type".to_owned(), message.media_type));
+                }
+                let outgoing = client::Outgoing {
+                    method: &message.method,
+                    headers: &headers,
+                    body: message.body,
+                    framing: Framing::Length,
+                    expect_continue: false,
+                };
+                let (_, response) = client::exchange(address, outgoing, CLIENT_PATIENCE).await;
+                response.ok().map(|r| (r.status, r.body))
+            }
+        }
+    }
+}
+
+impl EmbeddedClient {
+    /// A client of this server that is not logged in.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be set up.
+    pub fn new(config: ClientConfig, server: &Address, fault: Option<Fault>) -> Result<Self, String> {
+        let state = fault.as_ref().and_then(Fault::of_client);
         Ok(Self {
             engine: ClientEngine::new(config).with_fault(state),
-            http,
-            url,
+            http: Http::new(server)?,
             fault,
         })
     }
@@ -237,14 +312,7 @@ impl EmbeddedClient {
         if encoded.sending != Sending::Normal {
             return None;
         }
-        let method = reqwest::Method::from_bytes(encoded.method.as_bytes()).ok()?;
-        let mut request = self.http.request(method, &self.url).body(encoded.body);
-        if !encoded.media_type.is_empty() {
-            request = request.header("Content-Type", encoded.media_type);
-        }
-        let response = request.send().await.ok()?;
-        let status = response.status().as_u16();
-        let body = response.bytes().await.ok()?;
+        let (status, body) = self.http.send(encoded).await?;
         if status == 200 && body.is_empty() {
             self.engine.empty_answer();
             return None;

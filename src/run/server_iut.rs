@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::base::{CaseId, ItemId};
 use crate::case::{Case, Expected, Fence, Step, Test, account_of};
@@ -15,7 +17,7 @@ use crate::peer::digest::Schema;
 use crate::peer::{Credentials, MEDIA_TYPE_XML, is_binary_type};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::spec::{Command, Role, Status, Version};
-use crate::transport::client::{Outgoing, exchange};
+use crate::transport::client::{Framing, Outgoing, exchange};
 use crate::transport::raw;
 use crate::verdict::{Part, Place, Strength};
 
@@ -357,6 +359,12 @@ impl<'a> Runner<'a> {
                 method: &encoded.method,
                 headers: &headers,
                 body: encoded.body.clone(),
+                framing: if encoded.chunked {
+                    Framing::Chunked
+                } else {
+                    Framing::Length
+                },
+                expect_continue: encoded.expect_continue,
             },
             self.target.response,
         )
@@ -523,7 +531,7 @@ impl<'a> Runner<'a> {
             return Err(Stop::Error("`expect` before any `send`".to_owned()));
         };
         let (breaches, asked) = (lane.breaches.clone(), lane.asked.clone());
-        if let Answer::Failed(failure @ (Failure::Unreachable(_) | Failure::Cancelled)) = &answer {
+        if let Answer::Failed(failure @ (Failure::Unreachable(_) | Failure::Tls(_) | Failure::Cancelled)) = &answer {
             return Err(Stop::Inconclusive(failure.to_string()));
         }
         let place = Place {
@@ -826,7 +834,9 @@ pub async fn sanity(suite: &Suite, target: &ServerTarget, version: Version) -> O
     }
     let (answer, _) = runner.lanes.get(lane)?.answer.clone()?;
     let problem = match answer {
-        Answer::Failed(Failure::Unreachable(why)) => Some(SanityProblem::Unreachable(why)),
+        Answer::Failed(Failure::Unreachable(why) | Failure::Tls(why)) => {
+            Some(SanityProblem::Unreachable(why))
+        }
         Answer::Failed(failure) => Some(SanityProblem::Trouble(failure.to_string())),
         Answer::Message(message) => match first_code(&message.tree) {
             Some(505) => Some(SanityProblem::VersionRefused(505)),

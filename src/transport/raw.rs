@@ -1,9 +1,8 @@
-//! Raw octets on a TCP connection: for what no HTTP library would send.
+//! Raw octets on a connection: for what no HTTP library would send.
 
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use crate::base::limits::MAX_RECORDED_WIRE;
 use crate::record::Failure;
@@ -18,9 +17,7 @@ use super::client::Address;
 pub async fn exchange(address: &Address, octets: &[u8], timeout: Duration) -> Result<Vec<u8>, Failure> {
     let mut answer = Vec::new();
     let talk = async {
-        let mut stream = TcpStream::connect((address.host.as_str(), address.port))
-            .await
-            .map_err(|e| Failure::Unreachable(e.to_string()))?;
+        let mut stream = address.connect().await?;
         // The peer may close at the first wrong octet: then the rest cannot be written, which is fine.
         if stream.write_all(octets).await.is_ok() {
             let _ = stream.shutdown().await;
