@@ -325,3 +325,71 @@ impl EmbeddedClient {
         reading.message.map(|m| m.tree)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::fault::FaultKind;
+    use crate::run::Suite;
+    use crate::spec::Role;
+    use crate::transport::MemoryNet;
+
+    /// The status of a login carried in this way.
+    async fn status(suite: &Suite, fault: ServerFault, framing: Framing, expect_continue: bool) -> u16 {
+        let net = Net::Memory(MemoryNet::new());
+        let fault = Fault {
+            name: String::new(),
+            role: Role::Server,
+            about: String::new(),
+            breaks: Vec::new(),
+            versions: Vec::new(),
+            kind: FaultKind::Server(fault),
+            file: String::new(),
+            line: 0,
+        };
+        let checker = Arc::clone(&suite.checker);
+        let at = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = EmbeddedServer::start(&net, at, checker, Some(fault), 1)
+            .await
+            .expect("a free port");
+        let mut engine = ClientEngine::new(ClientConfig {
+            version: Version::V12,
+            credentials: reference_accounts().remove(0).1,
+            client_id: "c".to_owned(),
+            cookie: "c".to_owned(),
+            time_to_live: 60,
+            id_prefix: "c".to_owned(),
+        });
+        let tree = engine.request("Login-Request").expect("a primitive of clients");
+        let outgoing = client::Outgoing {
+            method: "POST",
+            headers: &[("Content-Type".to_owned(), MEDIA_TYPE_XML.to_owned())],
+            body: crate::codec::xml::write(&tree, &crate::codec::xml::WriteOptions::default()),
+            framing,
+            expect_continue,
+        };
+        let address = Address::of(&net, server.address);
+        let (_, answer) = client::exchange(&address, outgoing, CLIENT_PATIENCE).await;
+        answer.expect("an answer").status
+    }
+
+    #[test]
+    fn a_fault_of_the_carrier_refuses_that_and_nothing_else() {
+        let suite = Suite::embedded().expect("the embedded tables");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        let (length, chunked) = (Framing::Length, Framing::Chunked);
+        for (fault, framing, expect, wanted) in [
+            (ServerFault::RefusesChunked, length, true, 200),
+            (ServerFault::RefusesChunked, chunked, false, 411),
+            (ServerFault::RefusesExpect, chunked, false, 200),
+            (ServerFault::RefusesExpect, length, true, 417),
+        ] {
+            let found = runtime.block_on(status(&suite, fault, framing, expect));
+            assert_eq!(found, wanted, "{fault:?} {framing:?} {expect}");
+        }
+    }
+}

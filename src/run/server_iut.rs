@@ -531,7 +531,9 @@ impl<'a> Runner<'a> {
             return Err(Stop::Error("`expect` before any `send`".to_owned()));
         };
         let (breaches, asked) = (lane.breaches.clone(), lane.asked.clone());
-        if let Answer::Failed(failure @ (Failure::Unreachable(_) | Failure::Tls(_) | Failure::Cancelled)) = &answer {
+        if let Answer::Failed(failure @ (Failure::Unreachable(_) | Failure::Tls(_) | Failure::Cancelled)) =
+            &answer
+        {
             return Err(Stop::Inconclusive(failure.to_string()));
         }
         let place = Place {

@@ -447,7 +447,10 @@ fn check_tls(doc: &Document<raw::Profile>, url: Option<&HttpUrl>) -> Result<(), 
     }
     if tls.ca.is_some() && tls.insecure {
         return Err(doc
-            .error("tls.insecure", "an authority is named, and any certificate accepted")
+            .error(
+                "tls.insecure",
+                "an authority is named, and any certificate accepted",
+            )
             .fix("keep `ca` or `insecure`, not both"));
     }
     if tls.ca.as_ref().is_some_and(String::is_empty) {

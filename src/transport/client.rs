@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_util::rt::TokioIo;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::base::limits::MAX_BODY;
 use crate::record::{Failure, HttpMessage};
@@ -72,16 +72,24 @@ impl Address {
         }
     }
 
-    /// A connection, with TLS on it where the address asks for that.
-    pub(super) async fn connect(&self) -> Result<Stream, Failure> {
-        let stream = self
-            .net
-            .connect(&self.host, self.port)
+    /// A connection within `limit`, with TLS on it where the address asks for that. A limit that is reached
+    /// here is no [`Failure::Timeout`]: nothing was asked yet that the peer might owe an answer to.
+    pub(super) async fn connect(&self, limit: Duration) -> Result<Stream, Failure> {
+        let deadline = Instant::now() + limit;
+        let ms = limit.as_millis();
+        let stream = timeout_at(deadline, self.net.connect(&self.host, self.port))
             .await
+            .map_err(|_| Failure::Unreachable(format!("none within {ms} ms")))?
             .map_err(|e| Failure::Unreachable(e.to_string()))?;
         match &self.tls {
             None => Ok(stream),
-            Some(tls) => tls.handshake(&self.host, stream).await,
+            Some(tls) => timeout_at(deadline, tls.handshake(&self.host, stream))
+                .await
+                .map_err(|_| {
+                    Failure::Tls(format!(
+                        "no handshake within {ms} ms; perhaps the server does not speak TLS at this port"
+                    ))
+                })?,
         }
     }
 }
@@ -140,15 +148,17 @@ pub async fn exchange(
     let body = Body::new(&request.body, outgoing.framing);
     let wire = Wire::default();
     let started = Instant::now();
-    let sending = send(
-        address,
-        outgoing.method,
-        &request.headers,
-        body,
-        outgoing.expect_continue,
-        &wire,
-    );
-    let response = match tokio::time::timeout(timeout, sending).await {
+    let stream = match address.connect(timeout).await {
+        Ok(stream) => stream,
+        Err(failure) => return (request, Err(failure)),
+    };
+    let head = Head {
+        method: outgoing.method,
+        path: &address.path,
+        headers: &request.headers,
+    };
+    let sending = send(stream, head, body, outgoing.expect_continue, &wire);
+    let response = match timeout_at(started + timeout, sending).await {
         Ok(answer) => answer,
         Err(_) => Err(Failure::Timeout(
             u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -157,24 +167,26 @@ pub async fn exchange(
     (request, response)
 }
 
+struct Head<'a> {
+    method: &'a str,
+    path: &'a str,
+    headers: &'a [(String, String)],
+}
+
 async fn send(
-    address: &Address,
-    method: &str,
-    headers: &[(String, String)],
+    stream: Stream,
+    head: Head<'_>,
     mut body: Body,
     expect_continue: bool,
     wire: &Wire,
 ) -> Result<HttpMessage, Failure> {
-    let stream = address.connect().await?;
     let io = TokioIo::new(Recording::new(stream, wire.clone()));
     let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
         .handshake::<_, Body>(io)
         .await
         .map_err(|e| classify(&e, wire))?;
-    let mut builder = hyper::Request::builder()
-        .method(method)
-        .uri(address.path.as_str());
-    for (name, value) in headers {
+    let mut builder = hyper::Request::builder().method(head.method).uri(head.path);
+    for (name, value) in head.headers {
         builder = builder.header(name, value);
     }
     let leave = Arc::new(Notify::new());

@@ -50,10 +50,14 @@ impl Eq for Tls {}
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
     /// The text is no PEM.
-    #[error("the certificates cannot be read: {0}; write them as PEM, `-----BEGIN CERTIFICATE-----` and so on")]
+    #[error(
+        "the certificates cannot be read: {0}; write them as PEM, `-----BEGIN CERTIFICATE-----` and so on"
+    )]
     NoPem(String),
     /// It is PEM, without a certificate.
-    #[error("there is no certificate: write the one of the authority as PEM, `-----BEGIN CERTIFICATE-----` and so on")]
+    #[error(
+        "there is no certificate: write the one of the authority as PEM, `-----BEGIN CERTIFICATE-----` and so on"
+    )]
     NoCertificate,
     /// A certificate cannot be an authority.
     #[error("certificate {number} cannot be used: {why}")]

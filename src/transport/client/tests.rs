@@ -167,10 +167,12 @@ fn a_listener_reads_every_framing() {
 fn a_body_in_chunks_comes_in_two() {
     paused(async {
         let outgoing = post("abcde", Framing::Chunked, false);
-        let (came, _, response, _) =
-            talk(&memory(), outgoing, ("\r\n\r\n", ""), ("\r\n0\r\n\r\n", OK)).await;
+        let (came, _, response, _) = talk(&memory(), outgoing, ("\r\n\r\n", ""), ("\r\n0\r\n\r\n", OK)).await;
         assert_eq!(response.unwrap().body, b"ok");
-        assert!(came.ends_with("\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n"), "{came:?}");
+        assert!(
+            came.ends_with("\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n"),
+            "{came:?}"
+        );
         assert!(!came.to_ascii_lowercase().contains("content-length"), "{came:?}");
     });
 }
@@ -184,7 +186,10 @@ fn the_body_waits_for_100_continue() {
             talk(&memory(), outgoing, ("\r\n\r\n", interim), ("body", OK)).await;
         assert_eq!(response.unwrap().status, 200);
         assert_eq!(request.header("Expect"), Some("100-continue"));
-        assert!(came.to_ascii_lowercase().contains("expect: 100-continue"), "{came:?}");
+        assert!(
+            came.to_ascii_lowercase().contains("expect: 100-continue"),
+            "{came:?}"
+        );
         assert!(at_end < 1000, "{at_end}");
     });
 }
@@ -224,7 +229,11 @@ fn interim_answers_and_chunks_are_read() {
             let outgoing = post("x", Framing::Length, false);
             let (_, _, response, _) = talk(&memory(), outgoing, ("\r\n\r\nx", answer), ("x", "")).await;
             let response = response.unwrap();
-            assert_eq!((response.status, response.body.as_slice()), (200, &b"abc"[..]), "{answer:?}");
+            assert_eq!(
+                (response.status, response.body.as_slice()),
+                (200, &b"abc"[..]),
+                "{answer:?}"
+            );
         }
         for broken in [
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
@@ -234,7 +243,10 @@ fn interim_answers_and_chunks_are_read() {
         ] {
             let outgoing = post("x", Framing::Length, false);
             let (_, _, response, _) = talk(&memory(), outgoing, ("\r\n\r\nx", broken), ("x", "")).await;
-            assert!(matches!(response, Err(Failure::Closed(_))), "{broken:?}: {response:?}");
+            assert!(
+                matches!(response, Err(Failure::Closed(_))),
+                "{broken:?}: {response:?}"
+            );
         }
     });
 }
