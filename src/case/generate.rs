@@ -86,7 +86,10 @@ enum Kind {
 
 impl Kind {
     fn is_valid_message(self) -> bool {
-        matches!(self, Kind::Edge | Kind::Session | Kind::Refused(_) | Kind::Unanswered)
+        matches!(
+            self,
+            Kind::Edge | Kind::Session | Kind::Refused(_) | Kind::Unanswered
+        )
     }
 
     fn aspect(self, key: &str) -> Aspect {
@@ -202,7 +205,10 @@ fn session_variants(sample: &Sample) -> Vec<Variant> {
         return Vec::new();
     }
     let known = |text: &str| path(&[text]);
-    let (Some(id), Some(kind)) = (known("SessionDescriptor/SessionID"), known("SessionDescriptor/SessionType")) else {
+    let (Some(id), Some(kind)) = (
+        known("SessionDescriptor/SessionID"),
+        known("SessionDescriptor/SessionType"),
+    ) else {
         return Vec::new();
     };
     vec![
@@ -482,9 +488,13 @@ fn case_of(sample: &Sample, variant: &Variant) -> Option<Case> {
         object: under_test,
         description: match variant.kind {
             Kind::Edge => "A valid value at the edge of its type is not refused as invalid.".into(),
-            Kind::Session => "A request that needs a session is refused where there is none, and served in one.".into(),
+            Kind::Session => {
+                "A request that needs a session is refused where there is none, and served in one.".into()
+            }
             Kind::Refused(_) => "A refusal is taken, and the client goes on working.".into(),
-            Kind::Unanswered => "An answer that does not come is survived, and the client goes on working.".into(),
+            Kind::Unanswered => {
+                "An answer that does not come is survived, and the client goes on working.".into()
+            }
             _ => "A message that breaks the tables is refused (any 4xx or 5xx, CSP or HTTP: Q10), and the \
                   peer goes on working."
                 .into(),
@@ -509,7 +519,9 @@ fn case_of(sample: &Sample, variant: &Variant) -> Option<Case> {
         procedure,
         after: Vec::new(),
         pass: match (under_test, variant.kind) {
-            (Role::Client, Kind::Refused(604)) => "nothing in the ended session before the next Login-Request",
+            (Role::Client, Kind::Refused(604)) => {
+                "nothing in the ended session before the next Login-Request"
+            }
             (Role::Client, _) => "the client goes on working: it logs in anew",
             (Role::Server, Kind::Edge) => "answered, and the session goes on",
             (Role::Server, Kind::Mode) => "refused or ignored, and the valid request is served",

@@ -28,7 +28,7 @@ pub struct Args {
 /// Runs `falsify`.
 ///
 /// # Errors
-/// A mistake of the user, or no loopback.
+/// A mistake of the user, or no runtime.
 pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     let suite = super::run::load_suite(common, args.cases.as_deref())?;
     if let Some(name) = &args.fault {
@@ -49,8 +49,10 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         path: PathBuf::from("the embedded reference"),
         source,
     };
+    // Mutants are in memory: with a paused clock their silence takes no time.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .start_paused(true)
         .build()
         .map_err(io)?;
     let (mut killed, mut survived, mut alarms) = (0, 0, 0);

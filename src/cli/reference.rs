@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::peer::fault::Fault;
 use crate::run::{Clock, EmbeddedServer, reference_accounts};
 use crate::spec::Role;
+use crate::transport::Net;
 
 use super::{Common, Failure, exit::Exit, output};
 
@@ -66,7 +67,8 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         .map_err(io)?;
     runtime.block_on(async {
         let clock = Clock::real(tokio::time::Instant::now());
-        let server = EmbeddedServer::start(args.listen, Arc::clone(&suite.checker), fault, args.seed, clock)
+        let checker = Arc::clone(&suite.checker);
+        let server = EmbeddedServer::start(&Net::Tcp, args.listen, checker, fault, args.seed, clock)
             .await
             .map_err(io)?;
         let mut text = format!("the reference server listens at http://{}/\n", server.address);

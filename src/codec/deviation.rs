@@ -40,6 +40,8 @@ pub struct RawEdit {
     empty: Option<bool>,
     poll: Option<bool>,
     status: Option<u16>,
+    chunked: Option<bool>,
+    expect_continue: Option<bool>,
 }
 
 /// One change of an outgoing HTTP message.
@@ -99,10 +101,15 @@ pub enum Edit {
     Close,
     /// Every transaction stands twice in the message.
     Twice,
+    /// The body comes in chunks, without its length (requests).
+    Chunked,
+    /// The head asks for `100 Continue` before the body (requests).
+    ExpectContinue,
 }
 
 const ONE_KIND: &str = "an edit needs exactly one of drop, double, swap, set, rename, namespace, add, attribute, \
-     poll, status, replace, truncate, bytes, prepend, charset, media-type, http-status, method, silent, close, twice, empty";
+     poll, status, replace, truncate, bytes, prepend, charset, media-type, http-status, method, silent, close, twice, \
+     empty, chunked, expect-continue";
 
 impl RawEdit {
     /// How many kinds of edit are given; the other fields only go with one of them.
@@ -131,6 +138,8 @@ impl RawEdit {
             flag(self.close),
             flag(self.twice),
             flag(self.empty),
+            flag(self.chunked),
+            flag(self.expect_continue),
         ]
         .into_iter()
         .filter(|k| *k)
@@ -223,6 +232,13 @@ impl TryFrom<RawEdit> for Edit {
             RawEdit {
                 empty: Some(true), ..
             } => Edit::Empty,
+            RawEdit {
+                chunked: Some(true), ..
+            } => Edit::Chunked,
+            RawEdit {
+                expect_continue: Some(true),
+                ..
+            } => Edit::ExpectContinue,
             _ => return Err(ONE_KIND.to_owned()),
         };
         Ok(edit)
@@ -264,6 +280,8 @@ impl std::fmt::Display for Edit {
             Edit::Silent => f.write_str("never sent, the connection stays open"),
             Edit::Close => f.write_str("never sent, the connection is closed"),
             Edit::Twice => f.write_str("every transaction stands twice"),
+            Edit::Chunked => f.write_str("the body comes in chunks"),
+            Edit::ExpectContinue => f.write_str("the head asks for 100 Continue before the body"),
         }
     }
 }
@@ -310,6 +328,10 @@ pub struct Encoded {
     pub body: Vec<u8>,
     /// Whether it is sent at all.
     pub sending: Sending,
+    /// Whether the body comes in chunks (requests).
+    pub chunked: bool,
+    /// Whether the head asks for `100 Continue` before the body (requests).
+    pub expect_continue: bool,
 }
 
 impl Draft {
@@ -336,6 +358,8 @@ impl Draft {
             media_type: self.media_type,
             body,
             sending: self.sending,
+            chunked: false,
+            expect_continue: false,
         };
         for edit in edits {
             encoded.apply_after(edit)?;
@@ -355,7 +379,13 @@ impl Draft {
                 self.tree = None;
                 self.media_type.clear();
             }
-            Edit::Replace(..) | Edit::Truncate(_) | Edit::Bytes(_) | Edit::Prepend(_) | Edit::Charset(_) => {}
+            Edit::Replace(..)
+            | Edit::Truncate(_)
+            | Edit::Bytes(_)
+            | Edit::Prepend(_)
+            | Edit::Charset(_)
+            | Edit::Chunked
+            | Edit::ExpectContinue => {}
             Edit::Drop(_)
             | Edit::Double(_)
             | Edit::Swap(_)
@@ -567,6 +597,8 @@ impl Encoded {
                         .collect(),
                 };
             }
+            Edit::Chunked => self.chunked = true,
+            Edit::ExpectContinue => self.expect_continue = true,
             _ => {}
         }
         Ok(())
@@ -623,6 +655,17 @@ mod tests {
             body("[{replace: '</B>', with: ''}]").unwrap(),
             r#"<A xmlns="n"><B>1<C>2</C></A>"#
         );
+    }
+
+    #[test]
+    fn edits_of_the_carrier_leave_the_body_alone() {
+        let edits: Vec<Edit> = serde_yaml::from_str("[{chunked: true}, {expect-continue: true}]").unwrap();
+        assert_eq!(edits, [Edit::Chunked, Edit::ExpectContinue]);
+        let plain = draft().encode(&[], &|_| None).unwrap();
+        let encoded = draft().encode(&edits, &|_| None).unwrap();
+        assert!(encoded.chunked && encoded.expect_continue);
+        assert!(!plain.chunked && !plain.expect_continue);
+        assert_eq!(encoded.body, plain.body);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::base::ItemId;
 use crate::case::{Case, Fence, Incoming, Step, Test};
@@ -21,7 +22,9 @@ use crate::peer::server::{Outgoing, ServerConfig, ServerEngine};
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::spec::{Command, Role, Version};
-use crate::transport::server::{Answer, Arrived, Listener, listen};
+use crate::transport::Net;
+use crate::transport::client::Address;
+use crate::transport::server::{Answer, Arrived, Listener, listen_on};
 use crate::verdict::{Part, Place, Verdict};
 
 use super::CaseOutput;
@@ -35,6 +38,8 @@ use super::tally::Tally;
 /// How the embedded client under test is made.
 #[derive(Debug)]
 pub struct ClientTarget {
+    /// The network that it shares with the lower tester.
+    pub net: Net,
     /// Its account.
     pub credentials: Credentials,
     /// Its fault.
@@ -142,7 +147,7 @@ impl<'a> Runner<'a> {
         case: &'a Case,
         judge: Judge<'a>,
     ) -> Result<Self, (Judge<'a>, String)> {
-        let listener = match listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await {
+        let listener = match listen_on(&target.net, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await {
             Ok(listener) => listener,
             Err(e) => return Err((judge, format!("no listener on loopback: {e}"))),
         };
@@ -154,8 +159,8 @@ impl<'a> Runner<'a> {
             time_to_live: 600,
             id_prefix: "c".to_owned(),
         };
-        let url = format!("http://{}/", listener.address);
-        let client = match EmbeddedClient::new(config, url, target.fault.clone(), target.clock.clone()) {
+        let server = Address::of(&target.net, listener.address);
+        let client = match EmbeddedClient::new(config, &server, target.fault.clone(), target.clock.clone()) {
             Ok(client) => client,
             Err(e) => return Err((judge, e)),
         };

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use tokio::time::Instant;
 
 use crate::base::{CaseId, ItemId};
 use crate::case::Case;
@@ -18,7 +19,9 @@ use crate::peer::fault::Fault;
 use crate::spec::filter::Filter;
 use crate::spec::{Ics, Profile, Role, Version};
 use crate::transport::client::Address;
-use crate::transport::server::listen;
+use crate::transport::server::listen_on;
+use crate::transport::tls::{Tls, Trust};
+use crate::transport::{MemoryNet, Net};
 use crate::verdict::{Conformance, Verdict};
 
 use super::client_iut::{self, ClientTarget};
@@ -67,6 +70,29 @@ pub struct RunOptions {
     pub seed: u64,
     /// The vendor's statement, and the file it came from.
     pub ics: Option<(String, Ics)>,
+    /// What carries a run against the embedded reference. A product is always on TCP.
+    pub net: NetKind,
+    /// The text of the file that the profile names in `tls: {ca: FILE}`, PEM.
+    pub authorities: Option<String>,
+}
+
+/// What carries a run against the embedded reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NetKind {
+    /// Loopback.
+    #[default]
+    Tcp,
+    /// A network in memory, made for the run.
+    Memory,
+}
+
+impl NetKind {
+    fn net(self) -> Net {
+        match self {
+            NetKind::Tcp => Net::Tcp,
+            NetKind::Memory => Net::Memory(MemoryNet::new()),
+        }
+    }
 }
 
 /// Consecutive cases without any readable answer after which the peer is taken for dead.
@@ -78,7 +104,8 @@ const EMBEDDED_PATIENCE: Duration = Duration::from_secs(2);
 /// Runs everything and tells `bus`. `stop` ends the run early; what is known is kept.
 ///
 /// # Errors
-/// The embedded reference cannot be set up: no loopback, say.
+/// The embedded reference cannot be set up: no loopback, say. The authorities that a profile names cannot
+/// be used, or were not handed in.
 pub async fn run(
     suite: &Suite,
     iut: &Iut,
@@ -182,7 +209,7 @@ async fn watch(
     let at = profile
         .listen
         .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let mut listener = listen(at).await?;
+    let mut listener = listen_on(&Net::Tcp, at).await?;
     let mut about = info(suite, &iut, options, &roles, &versions, 1);
     about.address = listener.address.to_string();
     bus.emit(&Event::RunStarted(Arc::new(about)));
@@ -350,6 +377,34 @@ struct Peers {
     _embedded: Option<EmbeddedServer>,
 }
 
+/// Where the server of a profile is, and whom it must be certified by.
+fn server_address(profile: &Profile, options: &RunOptions) -> std::io::Result<Option<Address>> {
+    let Some(url) = &profile.url else {
+        return Ok(None);
+    };
+    let tls = if url.secure {
+        let trust = match (&profile.tls, &options.authorities) {
+            (Some(tls), _) if tls.insecure => Trust::Anybody,
+            (_, Some(pem)) => Trust::Authorities(pem.clone()),
+            // Falling back to other authorities than the profile names would be another test.
+            (Some(crate::spec::TlsProfile { ca: Some(file), .. }), None) => {
+                return Err(std::io::Error::other(format!("{file} was not handed in")));
+            }
+            _ => Trust::Public,
+        };
+        Some(Tls::new(&trust).map_err(std::io::Error::other)?)
+    } else {
+        None
+    };
+    Ok(Some(Address {
+        net: Net::Tcp,
+        tls,
+        host: url.host.trim_matches(['[', ']']).to_owned(),
+        port: url.port,
+        path: url.path.clone(),
+    }))
+}
+
 /// What the exchange before or after a run showed.
 enum Sanity {
     Unreachable(String),
@@ -370,19 +425,17 @@ impl Peers {
                     client: None,
                     _embedded: None,
                 };
+                let net = options.net.net();
                 if roles.contains(&Role::Server) {
                     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                     let checker = Arc::clone(&suite.checker);
-                    let clock = Clock::skipping(epoch.into());
+                    let clock = Clock::skipping(epoch);
                     let fault = fault_of(Role::Server);
                     let embedded =
-                        EmbeddedServer::start(at, checker, fault, random.u64(..), clock.clone()).await?;
+                        EmbeddedServer::start(&net, at, checker, fault, random.u64(..), clock.clone())
+                            .await?;
                     peers.server = Some(ServerTarget {
-                        address: Address {
-                            host: embedded.address.ip().to_string(),
-                            port: embedded.address.port(),
-                            path: "/".to_owned(),
-                        },
+                        address: Address::of(&net, embedded.address),
                         headers: Vec::new(),
                         accounts: accounts.clone(),
                         client_id: None,
@@ -400,12 +453,13 @@ impl Peers {
                     && let Some(credentials) = accounts.get("A")
                 {
                     peers.client = Some(ClientTarget {
+                        net,
                         credentials: credentials.clone(),
                         fault: fault_of(Role::Client),
                         response: EMBEDDED_PATIENCE,
                         run_id,
                         epoch,
-                        clock: Clock::skipping(epoch.into()),
+                        clock: Clock::skipping(epoch),
                         seed: random.u64(..),
                     });
                 }
@@ -417,12 +471,8 @@ impl Peers {
                 _embedded: None,
             }),
             Iut::Server(profile) => Ok(Peers {
-                server: profile.url.as_ref().map(|url| ServerTarget {
-                    address: Address {
-                        host: url.host.trim_matches(['[', ']']).to_owned(),
-                        port: url.port,
-                        path: url.path.clone(),
-                    },
+                server: server_address(profile, options)?.map(|address| ServerTarget {
+                    address,
                     headers: profile
                         .headers
                         .iter()
@@ -445,7 +495,7 @@ impl Peers {
                     // A real server keeps what earlier runs left: this one needs a word of its own.
                     run_id: format!("{run_id}{:x}", jiff::Timestamp::now().as_second() & 0x00ff_ffff),
                     epoch,
-                    clock: Clock::real(epoch.into()),
+                    clock: Clock::real(epoch),
                     longest_wait: profile.limits.longest_wait,
                 }),
                 client: None,
@@ -695,6 +745,14 @@ fn conclude(
     caveats.extend(state.notices);
     if let Some((file, ics)) = &options.ics {
         caveats.extend(statement_caveats(suite, file, ics, versions));
+    }
+    if let Iut::Server(profile) = iut
+        && profile.tls.as_ref().is_some_and(|t| t.insecure)
+    {
+        caveats.push(
+            "the certificate of the server was not checked (`tls: {insecure: true}`): nothing proves that it is the server of this profile"
+                .to_owned(),
+        );
     }
     if plan.filtered > 0 {
         caveats.push(format!("a filter left out {} of the cases", plan.filtered));

@@ -27,7 +27,7 @@ use crate::record::Exchange;
 
 pub use claims::derived_ics;
 pub use clock::Clock;
-pub use dispatcher::{Iut, RunOptions, run};
+pub use dispatcher::{Iut, NetKind, RunOptions, run};
 pub use plan::{Plan, Unit};
 pub use reference::{EmbeddedServer, reference_accounts};
 pub use suite::Suite;

@@ -9,7 +9,7 @@ use crate::peer::fault::Fault;
 use crate::verdict::{ItemVerdict, Strength};
 
 use super::Bus;
-use super::dispatcher::{Iut, RunOptions, run};
+use super::dispatcher::{Iut, NetKind, RunOptions, run};
 use super::suite::Suite;
 
 /// What a mutant came to.
@@ -40,7 +40,8 @@ impl fmt::Display for Verdicts {
     }
 }
 
-/// Runs every case of the fault's role against the reference with this fault.
+/// Runs every case of the fault's role against the reference with this fault, on a network in memory: in
+/// a current-thread runtime with a paused clock, silence and waits cost no time.
 ///
 /// # Errors
 /// The reference cannot be set up.
@@ -51,10 +52,10 @@ pub async fn falsify(suite: &Suite, fault: &Fault, seed: u64) -> std::io::Result
     };
     let options = RunOptions {
         versions: fault.versions.clone(),
-        filter: None,
         jobs: 1,
         seed,
-        ics: None,
+        net: NetKind::Memory,
+        ..RunOptions::default()
     };
     let outcome = run(suite, &iut, &options, &mut Bus::default(), std::future::pending()).await?;
     Ok(judge(suite, fault, &outcome))

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::base::limits::MAX_PASSIVE_EXCHANGES;
 use crate::case::{Case, Step, Test};

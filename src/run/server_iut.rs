@@ -3,7 +3,9 @@
 use base64::Engine as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::base::{CaseId, ItemId};
 use crate::case::{Case, Expected, Fence, Step, Test, Wait, account_of};
@@ -16,7 +18,7 @@ use crate::peer::digest::Schema;
 use crate::peer::{Credentials, MEDIA_TYPE_XML, is_binary_type};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::spec::{Command, Role, Status, Version};
-use crate::transport::client::{Outgoing, exchange};
+use crate::transport::client::{Framing, Outgoing, exchange};
 use crate::transport::raw;
 use crate::verdict::{Part, Place, Strength};
 
@@ -386,6 +388,12 @@ impl<'a> Runner<'a> {
                 method: &encoded.method,
                 headers: &headers,
                 body: encoded.body.clone(),
+                framing: if encoded.chunked {
+                    Framing::Chunked
+                } else {
+                    Framing::Length
+                },
+                expect_continue: encoded.expect_continue,
             },
             self.target.response,
         )
@@ -564,7 +572,9 @@ impl<'a> Runner<'a> {
             return Err(Stop::Error("`expect` before any `send`".to_owned()));
         };
         let (breaches, asked) = (lane.breaches.clone(), lane.asked.clone());
-        if let Answer::Failed(failure @ (Failure::Unreachable(_) | Failure::Cancelled)) = &answer {
+        if let Answer::Failed(failure @ (Failure::Unreachable(_) | Failure::Tls(_) | Failure::Cancelled)) =
+            &answer
+        {
             return Err(Stop::Inconclusive(failure.to_string()));
         }
         let place = Place {
@@ -883,7 +893,9 @@ pub async fn sanity(suite: &Suite, target: &ServerTarget, version: Version) -> O
     }
     let (answer, _) = runner.lanes.get(lane)?.answer.clone()?;
     let problem = match answer {
-        Answer::Failed(Failure::Unreachable(why)) => Some(SanityProblem::Unreachable(why)),
+        Answer::Failed(Failure::Unreachable(why) | Failure::Tls(why)) => {
+            Some(SanityProblem::Unreachable(why))
+        }
         Answer::Failed(failure) => Some(SanityProblem::Trouble(failure.to_string())),
         Answer::Message(message) => match first_code(&message.tree) {
             Some(505) => Some(SanityProblem::VersionRefused(505)),

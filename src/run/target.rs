@@ -1,7 +1,9 @@
 //! The server under test: where it is and how to speak to it.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::peer::Credentials;
 use crate::transport::client::Address;
@@ -37,7 +39,7 @@ pub struct ServerTarget {
 #[derive(Debug)]
 pub struct Pace {
     gap: Duration,
-    next: tokio::sync::Mutex<Option<tokio::time::Instant>>,
+    next: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Pace {
@@ -55,7 +57,7 @@ impl Pace {
             return;
         }
         let mut next = self.next.lock().await;
-        let now = tokio::time::Instant::now();
+        let now = Instant::now();
         let at = next.unwrap_or(now).max(now);
         *next = Some(at + self.gap);
         drop(next);

@@ -102,6 +102,10 @@ pub enum ServerFault {
     SendsManyRequests,
     /// Refuses expired sessions with a code of another meaning.
     CodeOfExpired,
+    /// Refuses a body in chunks; the carrier acts on it, the engine sees no header fields.
+    RefusesChunked,
+    /// Refuses a request that asks for `100 Continue`; the carrier acts on it.
+    RefusesExpect,
 }
 
 /// One HTTP request as the engine sees it.
