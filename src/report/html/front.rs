@@ -24,7 +24,7 @@ pub struct RoleView {
     /// Why the verdict is what it is.
     because: String,
     facts: Vec<(&'static str, String)>,
-    columns: Vec<&'static str>,
+    kinds: Vec<&'static str>,
     rows: Vec<CountRow>,
     cases: String,
     untold: Vec<UntoldView>,
@@ -33,7 +33,6 @@ pub struct RoleView {
 #[derive(Serialize)]
 struct CountRow {
     name: &'static str,
-    total: usize,
     cells: Vec<usize>,
 }
 
@@ -58,21 +57,7 @@ fn role_view(index: &Index<'_>, role: Role) -> RoleView {
     let conformance = report.conformance_of(role);
     let items: Vec<&Item> = report.items.iter().filter(|i| i.role == role).collect();
     let counts = report.counts(role);
-    let columns: Vec<ItemVerdict> = ItemVerdict::ALL
-        .into_iter()
-        .filter(|v| items.iter().any(|i| i.verdict == *v))
-        .collect();
-    let row = |name, wanted: &dyn Fn(&Item) -> bool| {
-        let of: Vec<&&Item> = items.iter().filter(|i| wanted(i)).collect();
-        CountRow {
-            name,
-            total: of.len(),
-            cells: columns
-                .iter()
-                .map(|v| of.iter().filter(|i| i.verdict == *v).count())
-                .collect(),
-        }
-    };
+    let (kinds, rows) = tally(&items);
     RoleView {
         role: role.as_str(),
         word: conformance.as_str(),
@@ -83,17 +68,8 @@ fn role_view(index: &Index<'_>, role: Role) -> RoleView {
         },
         because: because(conformance, &counts.items),
         facts: facts(report),
-        columns: columns.iter().map(|v| v.as_str()).collect(),
-        rows: vec![
-            row("mandatory", &|i| i.claimed && i.status == Status::Mandatory),
-            row("optional, claimed", &|i| {
-                i.claimed && i.status != Status::Mandatory
-            }),
-            row("not claimed", &|i| !i.claimed),
-        ]
-        .into_iter()
-        .filter(|r| r.total > 0)
-        .collect(),
+        kinds,
+        rows,
         cases: format!(
             "{}{}",
             plural(counts.cases.values().sum(), "case"),
@@ -105,6 +81,33 @@ fn role_view(index: &Index<'_>, role: Role) -> RoleView {
         ),
         untold: untold(index, &items),
     }
+}
+
+/// A row for each verdict and one for all, a column for each kind of item; only those that occur.
+fn tally(items: &[&Item]) -> (Vec<&'static str>, Vec<CountRow>) {
+    let kind = |item: &Item| match (item.claimed, item.status) {
+        (true, Status::Mandatory) => "mandatory",
+        (true, _) => "optional, claimed",
+        (false, _) => "not claimed",
+    };
+    let kinds: Vec<&str> = ["mandatory", "optional, claimed", "not claimed"]
+        .into_iter()
+        .filter(|k| items.iter().any(|i| kind(i) == *k))
+        .collect();
+    let row = |name, of: &dyn Fn(&Item) -> bool| CountRow {
+        name,
+        cells: kinds
+            .iter()
+            .map(|k| items.iter().filter(|i| of(i) && kind(i) == *k).count())
+            .collect(),
+    };
+    let mut rows: Vec<CountRow> = ItemVerdict::ALL
+        .into_iter()
+        .filter(|v| items.iter().any(|i| i.verdict == *v))
+        .map(|v| row(v.as_str(), &|i: &Item| i.verdict == v))
+        .collect();
+    rows.push(row("all", &|_| true));
+    (kinds, rows)
 }
 
 /// The verdict in a sentence. Only items that count for conformance are in `items`.
@@ -280,9 +283,10 @@ mod tests {
                 .iter()
                 .filter(|i| i.role.as_str() == view.role)
                 .collect();
-            assert_eq!(view.rows.iter().map(|r| r.total).sum::<usize>(), items.len());
-            for row in &view.rows {
-                assert_eq!(row.cells.iter().sum::<usize>(), row.total);
+            let (all, verdicts) = view.rows.split_last().unwrap();
+            assert_eq!(all.cells.iter().sum::<usize>(), items.len());
+            for (n, total) in all.cells.iter().enumerate() {
+                assert_eq!(verdicts.iter().map(|r| r.cells[n]).sum::<usize>(), *total);
             }
             let words: Vec<_> = view.untold.iter().map(|u| (u.word, u.count)).collect();
             match view.role {

@@ -162,7 +162,9 @@ fn worst(items: &[&Item]) -> ItemVerdict {
 
 fn item_view(index: &Index<'_>, item: &Item, spots: &[Spots]) -> ItemView {
     let seen = index.seen(item);
-    let told = seen.is_some_and(|at| index.criterion(at).text() == item.reason);
+    // The reason of a pass is evidence as well, of which one piece is enough.
+    let told =
+        seen.is_some_and(|at| item.verdict == ItemVerdict::Pass || index.criterion(at).text() == item.reason);
     ItemView {
         id: index.marked(&item.id),
         anchor: format!("item-{}", item.id),
