@@ -152,40 +152,7 @@ fn variants(checker: &Checker, sample: &Sample) -> Vec<Variant> {
         Some(primitive) if !sample.is_whole() => primitive,
         _ => tree.root(),
     };
-    for id in tree.walk(from) {
-        let element = tree.get(id);
-        let group = group_of(tree, id);
-        let name = &element.name;
-        let Some(row) = checker.syntax().element(sample.version, group, name) else {
-            continue;
-        };
-        match &row.model {
-            Model::Children(particle) => {
-                for child in particle.mandatory() {
-                    if let Some(path) = path(&[name, child]) {
-                        push(
-                            format!("drop.{name}.{child}"),
-                            format!("{name} without its mandatory {child}"),
-                            Kind::Structure,
-                            Edit::Drop(path),
-                        );
-                    }
-                }
-                for (a, b) in neighbours(tree, id) {
-                    if let Some(path) = path(&[name, &a]) {
-                        push(
-                            format!("swap.{name}.{a}.{b}"),
-                            format!("{a} and {b} of {name} in the wrong order"),
-                            Kind::Structure,
-                            Edit::Swap(path),
-                        );
-                    }
-                }
-            }
-            Model::Text => leaf_variants(checker, sample, id, group, &mut push),
-            Model::Empty | Model::Any => {}
-        }
-    }
+    element_variants(checker, sample, from, &mut push);
     if sample.is_whole() {
         envelope_variants(sample, &mut push);
         octet_variants(&mut push);
@@ -265,6 +232,69 @@ fn answer_variants(syntax: &Syntax, sample: &Sample) -> Vec<Variant> {
         words: "an error of HTTP in place of the answer".into(),
         edits: vec![Edit::Empty, Edit::HttpStatus(503)],
         kind: Kind::Unanswered,
+    });
+    out
+}
+
+/// Breaches of content models and types, one for each element below `from`.
+fn element_variants(
+    checker: &Checker,
+    sample: &Sample,
+    from: NodeId,
+    push: &mut dyn FnMut(String, String, Kind, Edit),
+) {
+    let tree = &sample.tree;
+    for id in tree.walk(from) {
+        let element = tree.get(id);
+        let group = group_of(tree, id);
+        let name = &element.name;
+        let Some(row) = checker.syntax().element(sample.version, group, name) else {
+            continue;
+        };
+        match &row.model {
+            Model::Children(particle) => {
+                for child in particle.mandatory() {
+                    if let Some(path) = path(&[name, child]) {
+                        push(
+                            format!("drop.{name}.{child}"),
+                            format!("{name} without its mandatory {child}"),
+                            Kind::Structure,
+                            Edit::Drop(path),
+                        );
+                    }
+                }
+                for (a, b) in neighbours(tree, id) {
+                    if let Some(path) = path(&[name, &a]) {
+                        push(
+                            format!("swap.{name}.{a}.{b}"),
+                            format!("{a} and {b} of {name} in the wrong order"),
+                            Kind::Structure,
+                            Edit::Swap(path),
+                        );
+                    }
+                }
+            }
+            Model::Text => leaf_variants(checker, sample, id, group, push),
+            Model::Empty | Model::Any => {}
+        }
+    }
+}
+
+/// Every way to break the content model or the type of one element of a message: for mutants. Each with
+/// a key and what is changed, in words.
+pub fn breaches(checker: &Checker, version: Version, tree: &Tree) -> Vec<(String, String, Edit)> {
+    let sample = Sample {
+        from: Role::Server,
+        version,
+        primitive: String::new(),
+        step: String::new(),
+        tree: tree.clone(),
+    };
+    let mut out: Vec<(String, String, Edit)> = Vec::new();
+    element_variants(checker, &sample, tree.root(), &mut |key, words, kind, edit| {
+        if kind != Kind::Edge && out.iter().all(|(k, ..)| *k != key) {
+            out.push((key, words, edit));
+        }
     });
     out
 }
