@@ -476,7 +476,7 @@ fn message_view(message: &ShownMessage) -> MessageView {
 fn body_view(body: &ShownBody) -> BodyView {
     let mut notes = vec![plural(body.octets, "octet")];
     let mut text = String::new();
-    if let Some(why) = body.withheld {
+    if let Some(why) = &body.withheld {
         notes.push(format!("not shown: {why}"));
     } else if let Some(shown) = &body.text {
         match indented(shown) {

@@ -19,6 +19,7 @@ mod write;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use crate::event::TRANSCRIPT_FORMAT;
 pub use collector::{Collector, KeptExchanges, MAX_KEPT_EXCHANGE_OCTETS};
 pub use explain::{explain_case, explain_item};
 pub use html::page;
@@ -31,7 +32,7 @@ pub use model::{
 pub use progress::Progress;
 pub use shown::{ShownBody, ShownExchange, ShownMessage};
 pub use terminal::{Detail, Terminal};
-pub use transcript::{TRANSCRIPT_FORMAT, Transcript};
+pub use transcript::Transcript;
 pub use write::write_all;
 
 use crate::event::{Event, Subscriber};

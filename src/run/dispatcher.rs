@@ -113,6 +113,7 @@ pub async fn run(
             Sanity::Unreachable(why) => state.unreachable = Some(why),
             Sanity::VersionRefused(code) => {
                 versions.retain(|v| *v != version);
+                state.refused.push(version);
                 state.notices.push(format!(
                     "the server refuses CSP {version} (code {code}): its cases are not run, its items are na"
                 ));
@@ -210,6 +211,7 @@ async fn watch(
                 case: case.clone(),
                 version,
                 exchange: Arc::clone(exchange),
+                archived: None,
             });
         };
         let stop = async {
@@ -249,6 +251,7 @@ async fn watch(
         unreachable: None,
         not_run: 0,
         caveats,
+        refused: Vec::new(),
         duration_ms: millis(epoch.elapsed()),
     });
     bus.emit(&Event::RunFinished(Arc::clone(&outcome)));
@@ -261,6 +264,7 @@ struct State {
     declined: BTreeSet<ItemId>,
     notices: Vec<String>,
     caveats: Vec<String>,
+    refused: Vec<Version>,
     unreachable: Option<String>,
     interrupted: bool,
     tripped: bool,
@@ -338,6 +342,22 @@ fn info(
             .as_ref()
             .map_or_else(|| "derived".to_owned(), |(file, _)| file.clone()),
         planned,
+        accounts: accounts_of(iut),
+    }
+}
+
+/// Users by account name, for whoever judges the transcript later.
+fn accounts_of(iut: &Iut) -> BTreeMap<String, String> {
+    match iut {
+        Iut::Embedded { .. } => reference_accounts()
+            .into_iter()
+            .map(|(name, c)| (name, c.user))
+            .collect(),
+        Iut::Server(profile) | Iut::Client { profile, .. } => profile
+            .accounts
+            .iter()
+            .map(|(name, a)| (name.as_str().to_owned(), a.user.clone()))
+            .collect(),
     }
 }
 
@@ -531,7 +551,8 @@ async fn run_units<S: Future<Output = ()>>(
             () = &mut *stop => { state.interrupted = true; return; }
             next = outputs.next() => next,
         };
-        let Some((unit, output)) = next else { return };
+        let Some((unit, mut output)) = next else { return };
+        output.result.declined.clone_from(&output.declined);
         bus.emit(&Event::CaseStarted {
             case: output.result.id.clone(),
             version: unit.version,
@@ -542,6 +563,7 @@ async fn run_units<S: Future<Output = ()>>(
                 case: output.result.id.clone(),
                 version: unit.version,
                 exchange: Arc::clone(exchange),
+                archived: None,
             });
         }
         let last_failed =
@@ -643,6 +665,7 @@ fn not_run(case: &Case, version: Version, reason: &str) -> CaseResult {
         reason: reason.to_owned(),
         criteria: Vec::new(),
         silence: Vec::new(),
+        declined: Vec::new(),
         duration_ms: 0,
     }
 }
@@ -704,6 +727,7 @@ fn conclude(
         unreachable: state.unreachable,
         not_run: count,
         caveats,
+        refused: state.refused,
         duration_ms: millis(epoch.elapsed()),
     }
 }
