@@ -96,6 +96,7 @@ fn run_reference(suite: &Suite, seed: u64) -> Vec<CaseResult> {
         jobs: 1,
         seed,
         ics: None,
+        prior: None,
     };
     let runtime = runtime().unwrap_or_else(|e| panic!("{e:?}"));
     let outcome = runtime.block_on(run(suite, &iut, &options, &mut bus, std::future::pending()));

@@ -34,6 +34,19 @@ impl Transcript<File> {
     pub fn create(path: &Path, masker: Arc<Masker>) -> io::Result<Self> {
         Ok(Self::new(File::create(path)?, masker))
     }
+
+    /// Gives the file, with what was written so far, another name, and goes on writing to it: so that
+    /// a transcript takes the place of an older one not before it holds at least as much.
+    ///
+    /// # Errors
+    /// A line before could not be written, or the file cannot be renamed.
+    pub fn publish(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        self.out.sync_all()?;
+        std::fs::rename(from, to)
+    }
 }
 
 impl<W: Write> Transcript<W> {

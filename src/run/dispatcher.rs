@@ -27,6 +27,7 @@ use super::outcome::{self, Inputs};
 use super::passive::{self, PassiveSetup};
 use super::plan::{Plan, Unit};
 use super::reference::{EmbeddedServer, reference_accounts};
+use super::resume::{self, Prior};
 use super::server_iut;
 use super::suite::Suite;
 use super::target::{Pace, ServerTarget};
@@ -66,6 +67,8 @@ pub struct RunOptions {
     pub seed: u64,
     /// The vendor's statement, and the file it came from.
     pub ics: Option<(String, Ics)>,
+    /// What an earlier attempt came to. Whoever gives it has it told ([`Prior::replay`]) before the run.
+    pub prior: Option<Prior>,
 }
 
 /// Consecutive cases without any readable answer after which the peer is taken for dead.
@@ -85,23 +88,32 @@ pub async fn run(
     bus: &mut Bus,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<Arc<RunOutcome>> {
-    let epoch = Instant::now();
+    let now = Instant::now();
+    // A run that goes on counts from its first beginning, without the time in between.
+    let before = options.prior.as_ref().map(Prior::elapsed).unwrap_or_default();
+    let epoch = now.checked_sub(before).unwrap_or(now);
     if let Iut::Client { profile, wait } = iut {
         return watch(suite, profile, *wait, options, bus, stop, epoch).await;
     }
     let (roles, mut versions) = scope(iut, options);
     let filter = options.filter.as_ref().map(|(_, f)| f);
     let plan = Plan::new(suite, &roles, &versions, filter);
-    bus.emit(&Event::RunStarted(Arc::new(info(
-        suite,
-        iut,
-        options,
-        &roles,
-        &versions,
-        plan.units.len(),
-    ))));
-    let peers = Peers::start(suite, iut, options, epoch).await?;
     let mut state = State::default();
+    match &options.prior {
+        Some(prior) => {
+            state.results.extend(prior.results().cloned());
+            state.declined.extend(prior.declined().cloned());
+        }
+        None => bus.emit(&Event::RunStarted(Arc::new(info(
+            suite,
+            iut,
+            options,
+            &roles,
+            &versions,
+            plan.units.len(),
+        )))),
+    }
+    let peers = Peers::start(suite, iut, options, epoch).await?;
     let mut stop = std::pin::pin!(stop);
     let first = tokio::select! {
         biased;
@@ -134,6 +146,12 @@ pub async fn run(
         .iter()
         .copied()
         .filter(|u| versions.contains(&u.version))
+        .filter(|u| {
+            options
+                .prior
+                .as_ref()
+                .is_none_or(|p| !p.has(&u.case.id, u.version))
+        })
         .collect();
     if state.unreachable.is_none() && !state.interrupted {
         run_units(suite, &peers, &runnable, options.jobs, bus, &mut state, &mut stop).await;
@@ -291,6 +309,14 @@ pub fn scope(iut: &Iut, options: &RunOptions) -> (Vec<Role>, Vec<Version>) {
     versions.sort_unstable();
     versions.dedup();
     (roles, versions)
+}
+
+/// What a run with these options is, before it begins.
+pub fn describe(suite: &Suite, iut: &Iut, options: &RunOptions) -> RunInfo {
+    let (roles, versions) = scope(iut, options);
+    let filter = options.filter.as_ref().map(|(_, f)| f);
+    let planned = Plan::new(suite, &roles, &versions, filter).units.len();
+    info(suite, iut, options, &roles, &versions, planned)
 }
 
 fn info(
@@ -601,11 +627,11 @@ async fn run_units<S: Future<Output = ()>>(
 fn report_rest(plan: &Plan<'_>, versions: &[Version], peers: &Peers, state: &mut State, bus: &mut Bus) {
     let done: BTreeSet<(CaseId, Version)> = state.results.iter().map(|r| (r.id.clone(), r.version)).collect();
     let general = if state.interrupted {
-        Some("interrupted")
+        Some(resume::INTERRUPTED)
     } else if state.unreachable.is_some() {
-        Some("the peer cannot be reached")
+        Some(resume::UNREACHABLE)
     } else if state.tripped {
-        Some("the peer is taken for dead")
+        Some(resume::DEAD)
     } else {
         None
     };

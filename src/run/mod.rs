@@ -12,6 +12,7 @@ mod outcome;
 pub mod passive;
 mod plan;
 mod reference;
+pub mod resume;
 mod server_iut;
 mod suite;
 mod tally;
@@ -28,6 +29,7 @@ pub use claims::derived_ics;
 pub use dispatcher::{Iut, RunOptions, run};
 pub use plan::{Plan, Unit};
 pub use reference::{EmbeddedServer, reference_accounts};
+pub use resume::Prior;
 pub use suite::Suite;
 
 /// Speaks to every subscriber, in order.

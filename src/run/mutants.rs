@@ -55,6 +55,7 @@ pub async fn falsify(suite: &Suite, fault: &Fault, seed: u64) -> std::io::Result
         jobs: 1,
         seed,
         ics: None,
+        prior: None,
     };
     let outcome = run(suite, &iut, &options, &mut Bus::default(), std::future::pending()).await?;
     Ok(judge(suite, fault, &outcome))

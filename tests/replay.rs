@@ -1,0 +1,234 @@
+//! Runs that are told again: `run --resume` goes on where a run was killed, `run --rejudge` judges an
+//! archive without a network.
+
+mod common;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+
+use common::{Finished, PASSWORDS, Peer, Request, Running, http, run, run_plain};
+use imps_scr::codec::xml;
+use imps_scr::peer::Credentials;
+use imps_scr::peer::server::{Incoming, ServerConfig, ServerEngine};
+use imps_scr::run::Suite;
+
+/// The reference's engine on raw TCP; asked by `falls_silent` at each request.
+fn working(falls_silent: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Peer {
+    let suite = Suite::embedded().unwrap();
+    let config = ServerConfig {
+        accounts: PASSWORDS
+            .iter()
+            .map(|(name, password)| Credentials {
+                user: format!("wv:{}@example.com", name.to_ascii_lowercase()),
+                password: (*password).to_owned(),
+            })
+            .collect(),
+        max_keep_alive: 3600,
+        seed: 7,
+    };
+    let engine = Mutex::new(ServerEngine::new(config, suite.checker));
+    Peer::new(move |stream, request| {
+        if falls_silent(request) {
+            return common::never_answer(stream);
+        }
+        let content_type = request.content_type();
+        let answer = engine.lock().unwrap().handle(
+            0,
+            &Incoming {
+                method: request.head.split(' ').next().unwrap_or_default(),
+                media_type: Some(content_type.split(';').next().unwrap_or_default().trim()),
+                charset: None,
+                body: &request.body,
+            },
+        );
+        let body = answer
+            .tree
+            .map(|t| xml::write(&t, &xml::WriteOptions::default()))
+            .unwrap_or_default();
+        let media_type = answer.media_type.unwrap_or_default();
+        // A caller that went away is its own affair.
+        let _ = stream.write_all(&http(&format!("{} Answer", answer.status), &media_type, &body));
+    })
+}
+
+fn transcript(out: &Path) -> String {
+    std::fs::read_to_string(out.join("transcript.ndjson")).unwrap()
+}
+
+// ---- Resume ----
+
+/// A run with accounts that a signal ends while its peer is silent, and how to go on with it.
+struct Stopped {
+    peer: Peer,
+    run: Finished,
+    profile: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Stopped {
+    fn by(signal: &str) -> Self {
+        let well = Arc::new(AtomicBool::new(false));
+        let (sender, silent) = mpsc::channel();
+        let (sender, again) = (Mutex::new(sender), Arc::clone(&well));
+        let peer = working(move |request| {
+            if request.number < 60 || again.load(Ordering::SeqCst) {
+                return false;
+            }
+            let _ = sender.lock().unwrap().send(());
+            true
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let profile = dir.path().join("profile.yaml");
+        std::fs::write(&profile, common::profile(peer.address, "3600s")).unwrap();
+        let profile = profile.to_str().unwrap().to_owned();
+        let running = Running::start(
+            tempfile::tempdir().unwrap(),
+            &["run", "--csp", "1.2", "--profile", &profile],
+        );
+        silent.recv().unwrap();
+        running.signal(signal);
+        let run = running.wait(Some(&peer));
+        well.store(true, Ordering::SeqCst);
+        Self {
+            peer,
+            run,
+            profile,
+            _dir: dir,
+        }
+    }
+
+    fn out(&self) -> &str {
+        self.run.out.to_str().unwrap()
+    }
+
+    fn resume(&self, more: &[&str]) -> Finished {
+        let mut args = vec!["run", "--profile", &self.profile, "--resume", self.out()];
+        args.extend_from_slice(more);
+        run_plain(&args)
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_goes_on_and_comes_to_the_same() {
+    let stopped = Stopped::by("KILL");
+    assert_eq!(stopped.run.code, None);
+    let before = transcript(&stopped.run.out);
+    assert!(!before.contains("run-finished"));
+    // What a disk that was full, or a machine that lost its power, leaves.
+    let path = stopped.run.out.join("transcript.ndjson");
+    let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(b"{\"event\":\"exchange\",\"case\":\"IMPS-1.2-c")
+        .unwrap();
+    let requests = stopped.peer.requests();
+
+    let resumed = stopped.resume(&[]);
+    assert_eq!(resumed.code, Some(0), "{}{}", resumed.stdout, resumed.stderr);
+    assert!(resumed.stdout.contains("are taken over"), "{}", resumed.stdout);
+    assert!(resumed.stdout.contains("broke off"), "{}", resumed.stdout);
+    let more = stopped.peer.requests() - requests;
+
+    let whole = Running::start(
+        tempfile::tempdir().unwrap(),
+        &["run", "--csp", "1.2", "--profile", &stopped.profile],
+    )
+    .wait(None);
+    let all = stopped.peer.requests() - requests - more;
+    assert!(more < all, "{more} requests to go on, {all} for the whole");
+    assert_eq!(stopped.run.verdicts(), whole.verdicts());
+    assert_eq!(stopped.run.case_verdicts(), whole.case_verdicts());
+    assert_eq!(stopped.run.conformance(), whole.conformance());
+
+    // The transcript is whole too: a line that tells of each case, once, and nothing secret.
+    let after = transcript(&stopped.run.out);
+    let finished = |text: &str| text.matches("\"event\":\"case-finished\"").count();
+    assert_eq!(finished(&after), finished(&transcript(&whole.out)));
+    assert_eq!(after.matches("run-started").count(), 1);
+    assert!(!after.contains(PASSWORDS[0].1));
+    let files = std::fs::read_dir(&stopped.run.out).unwrap().count();
+    assert_eq!(files, 5, "no draft stays behind");
+
+    // Once more: there is nothing to do, and that changes nothing.
+    let again = stopped.resume(&[]);
+    assert_eq!(again.code, Some(0), "{}{}", again.stdout, again.stderr);
+    assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
+    assert_eq!(transcript(&stopped.run.out), after);
+    std::fs::remove_file(stopped.run.out.join("report.json")).unwrap();
+    assert_eq!(stopped.resume(&[]).code, Some(0));
+    assert_eq!(stopped.run.verdicts(), whole.verdicts());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_goes_on() {
+    let stopped = Stopped::by("INT");
+    assert_eq!(stopped.run.code, Some(130));
+    let resumed = stopped.resume(&["--seed", "1"]);
+    assert_eq!(resumed.code, Some(0), "{}{}", resumed.stdout, resumed.stderr);
+    assert_eq!(stopped.run.items("not-run"), Vec::<String>::new());
+    assert_eq!(stopped.run.report()["interrupted"], false);
+}
+
+#[cfg(unix)]
+#[test]
+fn another_run_is_not_gone_on_with() {
+    let stopped = Stopped::by("KILL");
+    let before = transcript(&stopped.run.out);
+    let refused = |run: Finished, expected: &str| {
+        assert_eq!(run.code, Some(2), "{}{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
+        assert!(run.stderr.contains("fix:"), "{}", run.stderr);
+    };
+    refused(stopped.resume(&["--seed", "2"]), "seed: `1` then, `2` now");
+    refused(
+        stopped.resume(&["--csp", "1.1"]),
+        "versions of CSP: `1.2` then, `1.1` now",
+    );
+    refused(
+        stopped.resume(&["--filter", "group(KALIVE)"]),
+        "filter: `none` then",
+    );
+    refused(
+        run_plain(&["run", "--resume", stopped.out()]),
+        "target: `a peer of the test` then",
+    );
+    let tables = common::package_dir("scr-tables");
+    let dir = tempfile::tempdir().unwrap();
+    common::copy_tree(&tables, dir.path());
+    let readings = dir.path().join("readings.yaml");
+    let text = std::fs::read_to_string(&readings).unwrap();
+    std::fs::write(&readings, format!("{text}# another table\n")).unwrap();
+    let tables = dir.path().to_str().unwrap();
+    refused(stopped.resume(&["--tables", tables]), "digest of the tables");
+    assert_eq!(transcript(&stopped.run.out), before, "nothing was written");
+}
+
+#[test]
+fn what_is_no_transcript_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    for option in ["--resume"] {
+        let none = run_plain(&["run", option, out]);
+        assert_eq!(none.code, Some(2), "{}", none.stderr);
+        assert!(none.stderr.contains("transcript.ndjson"), "{}", none.stderr);
+        for (text, expected) in [
+            ("", "empty"),
+            ("<xml/>\n", "not a transcript"),
+            ("\u{0}\u{1}\u{2}", "breaks off"),
+            (
+                "{\"event\":\"run-started\",\"format\":\"imps-scr/transcript/9\"}\n",
+                "newer format",
+            ),
+        ] {
+            std::fs::write(dir.path().join("transcript.ndjson"), text).unwrap();
+            let run = run_plain(&["run", option, out]);
+            assert_eq!(run.code, Some(2), "{}", run.stderr);
+            assert!(run.stderr.contains("transcript.ndjson:1: "), "{}", run.stderr);
+            assert!(run.stderr.contains(expected), "{}", run.stderr);
+            assert!(run.stderr.contains("fix:"), "{}", run.stderr);
+        }
+    }
+    let _ = run;
+}
