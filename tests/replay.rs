@@ -209,7 +209,7 @@ fn another_run_is_not_gone_on_with() {
 fn what_is_no_transcript_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().to_str().unwrap();
-    for option in ["--resume"] {
+    for option in ["--resume", "--rejudge"] {
         let none = run_plain(&["run", option, out]);
         assert_eq!(none.code, Some(2), "{}", none.stderr);
         assert!(none.stderr.contains("transcript.ndjson"), "{}", none.stderr);
@@ -230,5 +230,165 @@ fn what_is_no_transcript_is_refused() {
             assert!(run.stderr.contains("fix:"), "{}", run.stderr);
         }
     }
-    let _ = run;
+}
+
+// ---- Judged again ----
+
+fn rejudged(run: &Finished, more: &[&str]) -> Finished {
+    let mut args = vec!["run", "--rejudge", run.out.to_str().unwrap()];
+    args.extend_from_slice(more);
+    let mut again = run_plain(&args);
+    again.out = run.out.join("rejudged");
+    again
+}
+
+/// Everything but how long things took.
+fn judgement(run: &Finished) -> serde_json::Value {
+    let report = run.report();
+    serde_json::json!([
+        report["items"],
+        report["cases"],
+        report["conformance"],
+        report["summary"]
+    ])
+}
+
+#[test]
+fn a_fresh_run_judged_again_comes_to_the_same() {
+    for more in [&[][..], &["--keep-secrets"]] {
+        let mut args = vec!["run", "--role", "server"];
+        args.extend_from_slice(more);
+        let first = run(&args);
+        assert_eq!(first.code, Some(0), "{}{}", first.stdout, first.stderr);
+        let report = first.file("report.json");
+        let again = rejudged(&first, more);
+        assert_eq!(again.code, Some(0), "{}{}", again.stdout, again.stderr);
+        assert!(again.stdout.contains("nothing moved"), "{}", again.stdout);
+        assert!(again.stdout.starts_with("SELF-TEST") && again.stdout.trim_end().ends_with("was tested"));
+        assert!(!again.stdout.contains("changed:"), "{}", again.stdout);
+        assert_eq!(judgement(&first), judgement(&again));
+        assert_eq!(first.file("report.json"), report, "the old reports stay");
+        // What was judged again can be judged again.
+        let once_more = rejudged(&again, more);
+        assert_eq!(judgement(&first), judgement(&once_more));
+        if more.is_empty() {
+            assert!(!again.file("transcript.ndjson").contains("reference-password"));
+        }
+    }
+}
+
+#[test]
+fn secrets_that_an_archive_kept_are_masked_all_the_same() {
+    let peer = working(|_| false);
+    let first = common::run_against(&peer, &["--csp", "1.2", "--keep-secrets"]);
+    assert!(first.file("transcript.ndjson").contains(PASSWORDS[0].1));
+    let requests = peer.requests();
+    let again = rejudged(&first, &[]);
+    assert_eq!(again.code, first.code, "{}{}", again.stdout, again.stderr);
+    assert_eq!(first.verdicts(), again.verdicts());
+    assert_eq!(peer.requests(), requests, "no peer is asked");
+    for name in [
+        "transcript.ndjson",
+        "report.json",
+        "index.html",
+        "junit.xml",
+        "ics.yaml",
+    ] {
+        assert!(!again.file(name).contains(PASSWORDS[0].1), "{name}");
+    }
+}
+
+/// A copy of the tables in which one item is less sure.
+fn tables_with_doubt(item: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    common::copy_tree(&common::package_dir("scr-tables"), dir.path());
+    let mut changed = 0;
+    for entry in std::fs::read_dir(dir.path().join("items")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let Some(at) = text.find(&format!("id: {item}\n")) else {
+            continue;
+        };
+        let (before, row) = text.split_at(at);
+        let basis = row.find("basis: ").unwrap() + "basis: ".len();
+        let end = basis + row[basis..].find('\n').unwrap();
+        std::fs::write(&path, format!("{before}{}one{}", &row[..basis], &row[end..])).unwrap();
+        changed += 1;
+    }
+    assert_eq!(changed, 1, "{item}");
+    dir
+}
+
+#[test]
+fn a_change_of_the_tables_moves_what_it_is_about() {
+    let first = run(&["run", "--role", "server", "--fault", "server-http-201"]);
+    assert_eq!(first.code, Some(1), "{}{}", first.stdout, first.stderr);
+    let failed = first.items("fail");
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    let tables = tables_with_doubt("CSP-HTTP-S-001");
+    let again = rejudged(&first, &["--tables", tables.path().to_str().unwrap()]);
+    assert_ne!(again.code, Some(1), "{}{}", again.stdout, again.stderr);
+    for expected in [
+        "the tables changed: ",
+        "1 item has another verdict",
+        "rec:CSP-HTTP-S-001: fail -> warn",
+        "one now",
+        "changed fail -> warn  IMPS-1.2-con-",
+        "http-status",
+    ] {
+        assert!(again.stdout.contains(expected), "{expected}\n{}", again.stdout);
+    }
+    assert_eq!(again.items("fail"), Vec::<String>::new());
+}
+
+#[test]
+fn a_killed_run_is_judged_as_far_as_it_came() {
+    let first = run(&["run", "--role", "server", "--csp", "1.2"]);
+    let path = first.out.join("transcript.ndjson");
+    let text = std::fs::read_to_string(&path).unwrap();
+    // In the middle of a line in the middle of the run.
+    std::fs::write(&path, &text.as_bytes()[..text.len() / 2]).unwrap();
+    let again = rejudged(&first, &[]);
+    assert_eq!(again.code, Some(130), "{}{}", again.stdout, again.stderr);
+    assert!(!again.items("pass").is_empty());
+    assert!(!again.items("not-run").is_empty());
+    assert_eq!(again.items("fail"), Vec::<String>::new());
+}
+
+#[test]
+fn a_case_that_asks_for_more_than_the_archive_has_is_inconclusive() {
+    let one = "id(IMPS-1.2-con-KALIVE-S-001)";
+    let first = run(&["run", "--role", "server", "--csp", "1.2", "--filter", one]);
+    assert_eq!(first.code, Some(0), "{}{}", first.stdout, first.stderr);
+    let path = first.out.join("transcript.ndjson");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let kept: String = text
+        .split_inclusive('\n')
+        .filter(|l| !(l.contains("\"event\":\"exchange\"") && l.contains("KeepAlive-Request")))
+        .collect();
+    assert_ne!(kept, text);
+    std::fs::write(&path, kept).unwrap();
+    let again = rejudged(&first, &[]);
+    assert!(
+        again.stdout.contains("the archive holds no KeepAlive-Request"),
+        "{}",
+        again.stdout
+    );
+    assert_eq!(again.code, Some(5), "{}{}", again.stdout, again.stderr);
+}
+
+#[test]
+fn reports_of_the_archive_are_not_written_over() {
+    let first = run(&[
+        "run",
+        "--role",
+        "server",
+        "--csp",
+        "1.2",
+        "--filter",
+        "group(KALIVE)",
+    ]);
+    let refused = rejudged(&first, &["--out", first.out.to_str().unwrap()]);
+    assert_eq!(refused.code, Some(2), "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("fix:"), "{}", refused.stderr);
 }

@@ -2,7 +2,7 @@
 //! the wire and what it came to. A line at a time, with limits; a last line that is torn is what a
 //! killed run leaves, every other broken line is an error.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, BufRead, Read as _};
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::base::limits::{MAX_TRANSCRIPT_LINE, MAX_TRANSCRIPT_LINES};
+use crate::base::mask::MASK;
 use crate::base::{CaseId, FileError, ItemId};
 use crate::event::{
     CaseResult, CriterionResult, ItemResult, RunInfo, RunOutcome, Silence, TRANSCRIPT_FORMAT,
@@ -73,6 +74,27 @@ impl Archive {
     /// The case in this version.
     pub fn case(&self, id: &CaseId, version: Version) -> Option<&ArchivedCase> {
         self.cases.iter().find(|c| c.id == *id && c.version == version)
+    }
+
+    /// Passwords that stand in requests: those of an archive that was written with its secrets.
+    pub fn passwords(&self) -> Vec<String> {
+        let mut found = BTreeSet::new();
+        for kept in self.cases.iter().flat_map(|c| &c.exchanges) {
+            let text = String::from_utf8_lossy(&kept.exchange.request.body);
+            let mut rest = text.as_ref();
+            while let Some(at) = rest.find("<Password>") {
+                rest = &rest[at + "<Password>".len()..];
+                let word = rest[..rest.find('<').unwrap_or(rest.len())].trim();
+                if !word.is_empty() && word != MASK {
+                    found.insert(
+                        word.replace("&lt;", "<")
+                            .replace("&gt;", ">")
+                            .replace("&amp;", "&"),
+                    );
+                }
+            }
+        }
+        found.into_iter().collect()
     }
 
     /// When the last thing that is known of happened, in milliseconds since the run began.

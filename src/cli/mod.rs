@@ -6,6 +6,7 @@ pub mod exit;
 mod explain;
 mod falsify;
 mod reference;
+mod rejudge;
 mod resume;
 mod run;
 mod scr;

@@ -97,7 +97,10 @@ pub(super) fn nothing_to_do(
     );
     if !dir.join("report.json").exists() {
         // Killed between its last line and its reports: the transcript has all that they hold.
-        let masker = Arc::new(Masker::new([], args.keep_secrets));
+        let masker = Arc::new(Masker::new(
+            archive.passwords().iter().map(String::as_str),
+            args.keep_secrets,
+        ));
         let collector = Arc::new(Mutex::new(Collector::new(masker)));
         let mut bus = Bus::default();
         bus.subscribe(Box::new(Arc::clone(&collector)));

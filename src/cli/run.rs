@@ -70,6 +70,12 @@ pub struct Args {
     /// Go on with the run that wrote this directory and did not come to its end
     #[arg(long, value_name = "OUT", conflicts_with_all = ["out", "list", "listen"])]
     pub(super) resume: Option<PathBuf>,
+    /// Judge the run that wrote this directory again, by the tables and cases of today and without a network;
+    /// the new reports go to `rejudged` in it, unless --out says otherwise
+    #[arg(long, value_name = "OUT", conflicts_with_all = [
+        "resume", "role", "target", "listen", "wait", "csp", "filter", "jobs", "seed", "list", "fault",
+    ])]
+    pub(super) rejudge: Option<PathBuf>,
 }
 
 /// Runs `run`.
@@ -77,6 +83,9 @@ pub struct Args {
 /// # Errors
 /// A mistake of the user: an option, a table, a case, a profile, an ICS.
 pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
+    if let Some(dir) = &args.rejudge {
+        return super::rejudge::run(args, dir, common);
+    }
     let archive = args.resume.as_deref().map(resume::read).transpose()?;
     if let (Some(archive), Some(dir)) = (&archive, &args.resume)
         && resume::is_whole(archive)
@@ -218,7 +227,7 @@ fn named_ics(args: &Args, iut: &Iut) -> Option<PathBuf> {
     Some(beside.join(profile.ics.as_ref()?))
 }
 
-fn read_ics(path: &Path, suite: &Suite) -> Result<(String, Ics), Failure> {
+pub(super) fn read_ics(path: &Path, suite: &Suite) -> Result<(String, Ics), Failure> {
     let name = path.display().to_string();
     let ics = Ics::parse(&name, &read(path)?, &suite.tables.items)?;
     Ok((name, ics))

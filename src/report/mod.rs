@@ -9,6 +9,7 @@ mod html;
 mod json;
 mod junit;
 mod model;
+mod moved;
 mod progress;
 mod shown;
 mod terminal;
@@ -29,6 +30,7 @@ pub use model::{
     Case, CaseVerdict, Criterion, FORMAT, Finding, Item, Report, RoleCounts, Silence, Suite, Summary, Target,
     TargetKind,
 };
+pub use moved::Moved;
 pub use progress::Progress;
 pub use shown::{ShownBody, ShownExchange, ShownMessage};
 pub use terminal::{Detail, Terminal};

@@ -666,7 +666,7 @@ fn report_rest(plan: &Plan<'_>, versions: &[Version], peers: &Peers, state: &mut
 }
 
 /// What a person who reads the verdict must know of the statement that it rests on.
-fn statement_caveats(suite: &Suite, file: &str, ics: &Ics, versions: &[Version]) -> Vec<String> {
+pub(super) fn statement_caveats(suite: &Suite, file: &str, ics: &Ics, versions: &[Version]) -> Vec<String> {
     let mut caveats: Vec<String> = ics
         .review(&suite.tables.items, ics.role)
         .into_iter()
@@ -679,7 +679,7 @@ fn statement_caveats(suite: &Suite, file: &str, ics: &Ics, versions: &[Version])
     caveats
 }
 
-fn not_run(case: &Case, version: Version, reason: &str) -> CaseResult {
+pub(super) fn not_run(case: &Case, version: Version, reason: &str) -> CaseResult {
     CaseResult {
         id: case.id.clone(),
         title: case.title.clone(),

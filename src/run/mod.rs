@@ -12,12 +12,14 @@ mod outcome;
 pub mod passive;
 mod plan;
 mod reference;
+pub mod rejudge;
 pub mod resume;
 mod server_iut;
 mod suite;
 mod tally;
 mod target;
 mod vouch;
+mod wire;
 
 use std::sync::Arc;
 

@@ -17,6 +17,8 @@ pub const INTERRUPTED: &str = "interrupted";
 pub const UNREACHABLE: &str = "the peer cannot be reached";
 /// Why when nobody was there any more.
 pub const DEAD: &str = "the peer is taken for dead";
+/// All of these: another attempt may come further.
+pub const CUT_SHORT: [&str; 3] = [INTERRUPTED, UNREACHABLE, DEAD];
 
 /// The part of a run that is done.
 #[derive(Debug)]
@@ -120,7 +122,7 @@ pub fn is_whole(archive: &Archive) -> bool {
             .iter()
             .filter(|c| !c.is_finished())
             .filter_map(|c| c.result.as_ref())
-            .any(|r| [INTERRUPTED, UNREACHABLE, DEAD].contains(&r.reason.as_str()))
+            .any(|r| CUT_SHORT.contains(&r.reason.as_str()))
 }
 
 /// In what a run differs from the archived one that it is to continue: name, value then, value now.
