@@ -392,3 +392,31 @@ fn reports_of_the_archive_are_not_written_over() {
     assert_eq!(refused.code, Some(2), "{}{}", refused.stdout, refused.stderr);
     assert!(refused.stderr.contains("fix:"), "{}", refused.stderr);
 }
+
+#[test]
+fn what_clients_did_is_taken_over_and_said_so() {
+    let first = run(&["run", "--csp", "1.2", "--filter", "group(KALIVE)"]);
+    assert_eq!(first.code, Some(0), "{}{}", first.stdout, first.stderr);
+    let again = rejudged(&first, &[]);
+    assert_eq!(again.code, Some(0), "{}{}", again.stdout, again.stderr);
+    assert!(again.stdout.contains("nothing moved"), "{}", again.stdout);
+    assert!(
+        again.stdout.contains("cases for clients are taken over"),
+        "{}",
+        again.stdout
+    );
+    assert_eq!(judgement(&first), judgement(&again));
+
+    let client = run(&[
+        "run",
+        "--role",
+        "client",
+        "--csp",
+        "1.2",
+        "--filter",
+        "group(KALIVE)",
+    ]);
+    let refused = rejudged(&client, &[]);
+    assert_eq!(refused.code, Some(2), "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("only a client"), "{}", refused.stderr);
+}

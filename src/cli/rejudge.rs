@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::base::mask::Masker;
 use crate::capture::Archive;
 use crate::report::{Collector, Moved, Transcript, write_all};
-use crate::run::rejudge::rejudge;
-use crate::run::{Bus, Suite, reference_accounts};
+use crate::run::{Bus, Suite, reference_accounts, rejudge};
 use crate::spec::{Ics, Profile};
 
 use super::run::{Args, exit, load_suite, read, read_ics, terminal, write_ics};
@@ -20,6 +19,9 @@ use super::{Common, Failure, exit::Exit, output, resume};
 pub(super) fn run(args: &Args, dir: &Path, common: &Common) -> Result<Exit, Failure> {
     let suite = load_suite(common, args.cases.as_deref())?;
     let archive = resume::read(dir)?;
+    let refused = |e| Failure::Usage(format!("--rejudge {}: {e}", dir.display()));
+    // Before anything is written.
+    rejudge::check(&archive).map_err(refused)?;
     let ics = statement(args, &archive, &suite)?;
     let secrets = secrets(args, &archive)?;
     let masker = Arc::new(Masker::new(secrets.iter().map(String::as_str), args.keep_secrets));
@@ -46,8 +48,8 @@ pub(super) fn run(args: &Args, dir: &Path, common: &Common) -> Result<Exit, Fail
             source,
         })?;
     let judged = runtime
-        .block_on(rejudge(&suite, &archive, ics.as_ref(), &mut bus))
-        .map_err(|e| Failure::Usage(format!("--rejudge {}: {e}", dir.display())))?;
+        .block_on(rejudge::rejudge(&suite, &archive, ics.as_ref(), &mut bus))
+        .map_err(refused)?;
     let collector = collector.lock().unwrap_or_else(PoisonError::into_inner);
     let mut written = write_all(&out, &collector).map_err(|source| Failure::Io {
         what: "failed to write",

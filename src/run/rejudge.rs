@@ -24,7 +24,7 @@ use super::plan::Plan;
 use super::resume::{CUT_SHORT, replay_case};
 use super::suite::{Suite, reread};
 use super::target::{Pace, ServerTarget};
-use super::{Bus, passive, server_iut};
+use super::{Bus, server_iut};
 
 /// What judging again came to.
 #[derive(Debug)]
@@ -48,9 +48,22 @@ pub enum RejudgeError {
     /// Its filter is none that this version reads.
     #[error("the filter of the archived run cannot be read: {0}")]
     Filter(String),
-    /// It holds cases of a kind that can only be judged while they run.
-    #[error("the archive holds {0}, which this version cannot judge again")]
-    Unsupported(&'static str),
+    /// Nothing in it can be judged again.
+    #[error(
+        "the run tested only a client; this version judges again what servers did\n  fix: run the client again"
+    )]
+    OnlyClients,
+}
+
+/// Whether there is anything in the archive that can be judged again.
+///
+/// # Errors
+/// There is not: what a client did hangs on when it was made to do it, which no transcript tells.
+pub fn check(archive: &Archive) -> Result<(), RejudgeError> {
+    match archive.info.roles.as_slice() {
+        [Role::Client] => Err(RejudgeError::OnlyClients),
+        _ => Ok(()),
+    }
 }
 
 /// Judges an archived run again and tells `bus`, as a run would.
@@ -63,12 +76,7 @@ pub async fn rejudge(
     ics: Option<&(String, Ics)>,
     bus: &mut Bus,
 ) -> Result<Rejudged, RejudgeError> {
-    if archive.cases.iter().any(|c| c.id.as_str() == passive::CASE) {
-        return Err(RejudgeError::Unsupported("the watch of a client"));
-    }
-    if archive.info.roles.contains(&Role::Client) {
-        return Err(RejudgeError::Unsupported("cases for clients"));
-    }
+    check(archive)?;
     let filter = match archive.info.filter.as_str() {
         "" => None,
         text => Some(Filter::parse(text).map_err(|e| RejudgeError::Filter(e.to_string()))?),
@@ -106,6 +114,17 @@ pub async fn rejudge(
             gone.join(", ")
         ));
     }
+    let clients = plan
+        .units
+        .iter()
+        .filter(|u| u.case.object == Role::Client)
+        .count();
+    if clients > 0 {
+        notices.push(format!(
+            "{clients} cases for clients are taken over as they were judged then: this version judges again only \
+             what servers did"
+        ));
+    }
     for notice in &notices {
         bus.emit(&Event::Notice(notice.clone()));
     }
@@ -117,7 +136,7 @@ pub async fn rejudge(
     for unit in &plan.units {
         let archived = archive.case(&unit.case.id, unit.version);
         let result = match archived {
-            Some(archived) if archived.is_finished() && archived.result.is_some() => {
+            Some(archived) if archived.is_finished() => {
                 again(suite, &archive.info, unit.case, archived).await
             }
             Some(archived) => {
@@ -249,6 +268,9 @@ async fn again(suite: &Suite, info: &RunInfo, case: &Case, archived: &ArchivedCa
     let Some(old) = &archived.result else {
         return not_run(case, archived.version, "the archived run ended in this case");
     };
+    if case.object == Role::Client {
+        return taken_over(suite, case, old, None);
+    }
     let partial = archived
         .exchanges
         .iter()
@@ -258,7 +280,7 @@ async fn again(suite: &Suite, info: &RunInfo, case: &Case, archived: &ArchivedCa
             "taken over: octets of exchange {} are not in the archive",
             partial.exchange.number
         );
-        return taken_over(suite, case, old, &why);
+        return taken_over(suite, case, old, Some(&why));
     }
     let target = target_of(info, case, archived);
     let output = server_iut::judge_again(suite, &target, case, archived.version, &archived.exchanges).await;
@@ -275,8 +297,8 @@ fn is_masked(kept: &ArchivedExchange) -> bool {
     kept.archived.request.masked || kept.archived.answer.masked
 }
 
-/// The old result as a whole: what it was judged by is not there any more.
-fn taken_over(suite: &Suite, case: &Case, old: &CaseResult, why: &str) -> CaseResult {
+/// The old result as a whole: what it was judged by cannot be judged any more.
+fn taken_over(suite: &Suite, case: &Case, old: &CaseResult, why: Option<&str>) -> CaseResult {
     let criteria: Vec<CriterionResult> = old.criteria.iter().map(|c| noted(suite, c, why)).collect();
     CaseResult {
         title: case.title.clone(),
@@ -292,13 +314,13 @@ fn worst(criteria: &[CriterionResult]) -> Verdict {
 }
 
 /// An old criterion, no harder than the tables of today allow.
-fn noted(suite: &Suite, old: &CriterionResult, why: &str) -> CriterionResult {
+fn noted(suite: &Suite, old: &CriterionResult, why: Option<&str>) -> CriterionResult {
     let mut new = old.clone();
     if matches!(old.verdict, Verdict::Warn | Verdict::Fail) {
         let strength = suite.tables.items.get(&old.item).map(|i| i.strength());
         new.verdict = strength.map_or(Verdict::None, |s| s.breach().min(old.verdict));
     }
-    if !new.text.contains("taken over: ") {
+    if let Some(why) = why.filter(|_| !new.text.contains("taken over: ")) {
         new.text = format!("{} ({why})", new.text);
     }
     new
@@ -330,7 +352,7 @@ fn take_over_masked(
         if !depends || !differs {
             continue;
         }
-        let kept = noted(suite, was, "taken over: the octets are masked");
+        let kept = noted(suite, was, Some("taken over: the octets are masked"));
         match found {
             Some(entry) => *entry = kept,
             None => result.criteria.push(kept),
