@@ -12,7 +12,7 @@ use common::{Finished, PASSWORDS, Peer, Request, Running, http, run, run_plain};
 use imps_scr::codec::xml;
 use imps_scr::peer::Credentials;
 use imps_scr::peer::server::{Incoming, ServerConfig, ServerEngine};
-use imps_scr::run::Suite;
+use imps_scr::run::{Bus, Suite, rejudge};
 
 /// The reference's engine on raw TCP; asked by `falls_silent` at each request.
 fn working(falls_silent: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Peer {
@@ -150,6 +150,12 @@ fn a_killed_run_goes_on_and_comes_to_the_same() {
     let files = std::fs::read_dir(&stopped.run.out).unwrap().count();
     assert_eq!(files, 5, "no draft stays behind");
 
+    // Cases of before and after the kill carry different words of their runs; each is judged by its own.
+    let judged = rejudged(&stopped.run, &[]);
+    assert_eq!(judged.code, Some(0), "{}{}", judged.stdout, judged.stderr);
+    assert_same_judgement(&stopped.run, &judged);
+    std::fs::remove_dir_all(stopped.run.out.join("rejudged")).unwrap();
+
     // Once more: there is nothing to do, and that changes nothing.
     let again = stopped.resume(&[]);
     assert_eq!(again.code, Some(0), "{}{}", again.stdout, again.stderr);
@@ -242,15 +248,28 @@ fn rejudged(run: &Finished, more: &[&str]) -> Finished {
     again
 }
 
-/// Everything but how long things took.
-fn judgement(run: &Finished) -> serde_json::Value {
-    let report = run.report();
-    serde_json::json!([
-        report["items"],
-        report["cases"],
-        report["conformance"],
-        report["summary"]
-    ])
+/// The same judgement in all that it says. In a run, cases that were not run are told of last.
+fn assert_same_judgement(first: &Finished, again: &Finished) {
+    let (first, again) = (first.report(), again.report());
+    for name in ["items", "cases"] {
+        let sorted = |report: &serde_json::Value| {
+            let mut rows: Vec<String> = report[name]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            rows.sort();
+            rows
+        };
+        let (first, again) = (sorted(&first), sorted(&again));
+        assert_eq!(first.len(), again.len());
+        for (a, b) in first.iter().zip(&again) {
+            assert_eq!(a, b);
+        }
+    }
+    assert_eq!(first["conformance"], again["conformance"]);
+    assert_eq!(first["summary"], again["summary"]);
 }
 
 #[test]
@@ -266,11 +285,11 @@ fn a_fresh_run_judged_again_comes_to_the_same() {
         assert!(again.stdout.contains("nothing moved"), "{}", again.stdout);
         assert!(again.stdout.starts_with("SELF-TEST") && again.stdout.trim_end().ends_with("was tested"));
         assert!(!again.stdout.contains("changed:"), "{}", again.stdout);
-        assert_eq!(judgement(&first), judgement(&again));
+        assert_same_judgement(&first, &again);
         assert_eq!(first.file("report.json"), report, "the old reports stay");
         // What was judged again can be judged again.
         let once_more = rejudged(&again, more);
-        assert_eq!(judgement(&first), judgement(&once_more));
+        assert_same_judgement(&first, &once_more);
         if more.is_empty() {
             assert!(!again.file("transcript.ndjson").contains("reference-password"));
         }
@@ -393,6 +412,80 @@ fn reports_of_the_archive_are_not_written_over() {
     assert!(refused.stderr.contains("fix:"), "{}", refused.stderr);
 }
 
+/// What a profile tells of the server is told by the archive, too: a ClientID that is given, accounts that
+/// are not there, a version that is refused.
+#[test]
+fn other_servers_judged_again_come_to_the_same() {
+    let peer = working(|_| false);
+    let dir = tempfile::tempdir().unwrap();
+    let profile = dir.path().join("profile.yaml");
+    let text = format!(
+        "{}client_id: http://phone.example/1\n",
+        common::profile(peer.address, "5s")
+    );
+    std::fs::write(&profile, text).unwrap();
+    let profile = profile.to_str().unwrap().to_owned();
+    let target = format!("http://{}/", peer.address);
+    for args in [
+        &["run", "--csp", "1.2", "--profile", &profile][..],
+        &["run", "--role", "server", "--csp", "1.2", "--target", &target],
+    ] {
+        let first = run(args);
+        let again = rejudged(&first, &[]);
+        assert_eq!(again.code, first.code, "{}{}", again.stdout, again.stderr);
+        assert!(again.stdout.contains("nothing moved"), "{}", again.stdout);
+        assert_same_judgement(&first, &again);
+        assert!(!again.stdout.contains("SELF-TEST"));
+    }
+}
+
+/// Whatever is done to an archive: an error with its line, or a judgement; never a panic.
+#[test]
+fn a_damaged_archive_is_judged_or_refused() {
+    let suite = Suite::embedded().unwrap();
+    let first = run(&[
+        "run",
+        "--role",
+        "server",
+        "--csp",
+        "1.2",
+        "--filter",
+        "group(KALIVE)",
+    ]);
+    let octets = std::fs::read(first.out.join("transcript.ndjson")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut random = fastrand::Rng::with_seed(3);
+    let (mut judged, mut refused) = (0, 0);
+    for _ in 0..200 {
+        let mut damaged = octets.clone();
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(..damaged.len());
+            match random.u8(..3) {
+                // A letter for a letter keeps most lines readable, so that what they say is wrong.
+                0 => damaged[at] = random.alphanumeric() as u8,
+                1 => damaged[at] = random.u8(..),
+                _ => {
+                    let lines: Vec<&[u8]> = damaged.split_inclusive(|b| *b == b'\n').collect();
+                    let gone = random.usize(1..lines.len());
+                    damaged = [&lines[..gone], &lines[gone + 1..]].concat().concat();
+                }
+            }
+        }
+        match imps_scr::capture::read("t.ndjson", damaged.as_slice()) {
+            Err(error) => {
+                assert!(error.line > 0 && !error.fix.is_empty(), "{error}");
+                refused += 1;
+            }
+            Ok(archive) => {
+                let mut bus = Bus::default();
+                let work = rejudge::rejudge(&suite, &archive, None, &mut bus);
+                judged += usize::from(runtime.block_on(work).is_ok());
+            }
+        }
+    }
+    assert!(judged > 20 && refused > 20, "{judged} judged, {refused} refused");
+}
+
 #[test]
 fn what_clients_did_is_taken_over_and_said_so() {
     let first = run(&["run", "--csp", "1.2", "--filter", "group(KALIVE)"]);
@@ -405,7 +498,7 @@ fn what_clients_did_is_taken_over_and_said_so() {
         "{}",
         again.stdout
     );
-    assert_eq!(judgement(&first), judgement(&again));
+    assert_same_judgement(&first, &again);
 
     let client = run(&[
         "run",

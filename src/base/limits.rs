@@ -27,6 +27,8 @@ pub const MAX_SHOWN_BODY: usize = 16 * 1024;
 pub const MAX_TRANSCRIPT_LINE: usize = 8 * 1024 * 1024;
 /// Most lines of a transcript that are read; a whole run writes some thousand.
 pub const MAX_TRANSCRIPT_LINES: usize = 500_000;
+/// Largest transcript that is read, in octets; a whole run writes a few million, a long watch some hundred.
+pub const MAX_TRANSCRIPT: usize = 512 * 1024 * 1024;
 /// Octets of raw traffic kept per connection and direction, to explain what no HTTP parser takes.
 pub const MAX_RECORDED_WIRE: usize = 64 * 1024;
 /// Largest YAML file (table, case, profile, ICS) in octets.

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::base::limits::{MAX_TRANSCRIPT_LINE, MAX_TRANSCRIPT_LINES};
+use crate::base::limits::{MAX_TRANSCRIPT, MAX_TRANSCRIPT_LINE, MAX_TRANSCRIPT_LINES};
 use crate::base::mask::MASK;
 use crate::base::{CaseId, FileError, ItemId};
 use crate::event::{
@@ -115,12 +115,13 @@ impl Archive {
 /// # Errors
 /// A [`FileError`] with the line for: no line at all, a first line that is no head of a transcript or
 /// of a newer major of the format, a whole line that does not fit the format, one longer than
-/// [`MAX_TRANSCRIPT_LINE`], more than [`MAX_TRANSCRIPT_LINES`] lines, and a file that cannot be read.
+/// [`MAX_TRANSCRIPT_LINE`], more than [`MAX_TRANSCRIPT_LINES`] lines or [`MAX_TRANSCRIPT`] octets, and a file that cannot be read.
 pub fn read(file: &str, from: impl BufRead) -> Result<Archive, FileError> {
     let mut lines = Lines {
         file,
         from,
         number: 0,
+        octets: 0,
         buffer: Vec::new(),
     };
     let head = match lines.next()? {
@@ -169,6 +170,7 @@ struct Lines<'a, R> {
     file: &'a str,
     from: R,
     number: usize,
+    octets: usize,
     buffer: Vec<u8>,
 }
 
@@ -190,6 +192,11 @@ impl<R: BufRead> Lines<'_, R> {
                 error(format!("more lines than the limit of {MAX_TRANSCRIPT_LINES}"))
                     .fix("no run writes that many: give the `transcript.ndjson` of a run"),
             );
+        }
+        self.octets = self.octets.saturating_add(octets);
+        if self.octets > MAX_TRANSCRIPT {
+            return Err(error(format!("larger than the limit of {MAX_TRANSCRIPT} octets"))
+                .fix("no run writes that much: give the `transcript.ndjson` of a run"));
         }
         if octets > MAX_TRANSCRIPT_LINE {
             return Err(error(format!(
