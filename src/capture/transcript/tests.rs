@@ -5,11 +5,14 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::ItemId;
 use crate::base::mask::Masker;
-use crate::event::{Event, Subscriber};
-use crate::message::Position;
+use crate::event::{CriterionResult, Event, Silence, Subscriber};
+use crate::message::{Encoding, Position};
+use crate::record::{Failure, HttpMessage, Initiator};
 use crate::report::{Transcript, fixture};
-use crate::verdict::{Part, Place};
+use crate::spec::Role;
+use crate::verdict::{Part, Place, Verdict};
 
 fn written(events: &[Event], masker: Masker) -> Vec<u8> {
     let mut out = Vec::new();
