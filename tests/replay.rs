@@ -69,6 +69,10 @@ struct Stopped {
 
 impl Stopped {
     fn by(signal: &str) -> Self {
+        Self::after("3600s", Some(signal))
+    }
+
+    fn after(patience: &str, signal: Option<&str>) -> Self {
         let well = Arc::new(AtomicBool::new(false));
         let (sender, silent) = mpsc::channel();
         let (sender, again) = (Mutex::new(sender), Arc::clone(&well));
@@ -81,14 +85,16 @@ impl Stopped {
         });
         let dir = tempfile::tempdir().unwrap();
         let profile = dir.path().join("profile.yaml");
-        std::fs::write(&profile, common::profile(peer.address, "3600s")).unwrap();
+        std::fs::write(&profile, common::profile(peer.address, patience)).unwrap();
         let profile = profile.to_str().unwrap().to_owned();
         let running = Running::start(
             tempfile::tempdir().unwrap(),
             &["run", "--csp", "1.2", "--profile", &profile],
         );
         silent.recv().unwrap();
-        running.signal(signal);
+        if let Some(signal) = signal {
+            running.signal(signal);
+        }
         let run = running.wait(Some(&peer));
         well.store(true, Ordering::SeqCst);
         Self {
@@ -175,6 +181,24 @@ fn an_interrupted_run_goes_on() {
     assert_eq!(resumed.code, Some(0), "{}{}", resumed.stdout, resumed.stderr);
     assert_eq!(stopped.run.items("not-run"), Vec::<String>::new());
     assert_eq!(stopped.run.report()["interrupted"], false);
+}
+
+#[test]
+fn a_run_that_lost_its_peer_goes_on_when_the_peer_is_back() {
+    let stopped = Stopped::after("700ms", None);
+    let reasons = stopped.run.items("not-run").len();
+    assert!(reasons > 0, "{}", stopped.run.stdout);
+    assert!(
+        stopped.run.stdout.contains("taken for dead"),
+        "{}",
+        stopped.run.stdout
+    );
+    let resumed = stopped.resume(&[]);
+    assert_eq!(resumed.code, Some(0), "{}{}", resumed.stdout, resumed.stderr);
+    for verdict in ["fail", "inconc", "not-run", "error", "untested"] {
+        assert_eq!(stopped.run.items(verdict), Vec::<String>::new());
+    }
+    assert!(!resumed.stdout.contains("taken for dead"), "{}", resumed.stdout);
 }
 
 #[cfg(unix)]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::base::mask::Masker;
 use crate::base::{CaseId, ItemId};
-use crate::capture::{Archive, ArchivedCase};
+use crate::capture::{Archive, ArchivedCase, ArchivedExchange};
 use crate::event::{CaseResult, Event, RunInfo};
+use crate::record::Initiator;
 use crate::spec::Version;
 
 use super::Bus;
@@ -31,20 +32,30 @@ pub struct Prior {
 
 impl Prior {
     /// Takes over what an archived run came to, for the run that `now` describes. What began and did
-    /// not end is left out: it is run again.
+    /// not end is left out: it is run again. So is what may have met a peer that was on its way out: a
+    /// case in which nothing was answered and, of a run that lost its peer, what it was lost in.
     pub fn new(archive: Archive, now: RunInfo) -> Self {
         let elapsed = Duration::from_millis(archive.elapsed_ms());
+        let lost_peer = archive
+            .cases
+            .iter()
+            .filter_map(|c| c.result.as_ref())
+            .any(|r| r.reason == DEAD);
+        let mut cases: Vec<ArchivedCase> = archive
+            .cases
+            .into_iter()
+            .filter(|c| c.is_finished() && !is_unanswered(c))
+            .collect();
+        while lost_peer && cases.last().is_some_and(ends_in_silence) {
+            cases.pop();
+        }
         Self {
             info: RunInfo {
                 started_at: archive.info.started_at,
                 ..now
             },
             torn: archive.torn.is_some(),
-            cases: archive
-                .cases
-                .into_iter()
-                .filter(ArchivedCase::is_finished)
-                .collect(),
+            cases,
             elapsed,
         }
     }
@@ -87,6 +98,18 @@ impl Prior {
     pub fn declined(&self) -> impl Iterator<Item = &ItemId> {
         self.results().flat_map(|r| &r.declined)
     }
+}
+
+fn failed(kept: &ArchivedExchange) -> bool {
+    kept.exchange.initiator == Initiator::Tester && kept.exchange.response.is_err()
+}
+
+fn is_unanswered(case: &ArchivedCase) -> bool {
+    !case.exchanges.is_empty() && case.exchanges.iter().all(failed)
+}
+
+fn ends_in_silence(case: &ArchivedCase) -> bool {
+    case.exchanges.last().is_some_and(failed)
 }
 
 /// Tells of one archived case with this result.
