@@ -31,6 +31,7 @@ use super::outcome::{self, Inputs};
 use super::passive::{self, PassiveSetup};
 use super::plan::{Plan, Unit};
 use super::reference::{EmbeddedServer, reference_accounts};
+use super::resume::{self, Prior};
 use super::server_iut;
 use super::suite::Suite;
 use super::target::{Pace, ServerTarget};
@@ -74,6 +75,8 @@ pub struct RunOptions {
     pub net: NetKind,
     /// The text of the file that the profile names in `tls: {ca: FILE}`, PEM.
     pub authorities: Option<String>,
+    /// What an earlier attempt came to. Whoever gives it has it told ([`Prior::replay`]) before the run.
+    pub prior: Option<Prior>,
 }
 
 /// What carries a run against the embedded reference.
@@ -113,23 +116,32 @@ pub async fn run(
     bus: &mut Bus,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<Arc<RunOutcome>> {
-    let epoch = Instant::now();
+    let now = Instant::now();
+    // A run that goes on counts from its first beginning, without the time in between.
+    let before = options.prior.as_ref().map(Prior::elapsed).unwrap_or_default();
+    let epoch = now.checked_sub(before).unwrap_or(now);
     if let Iut::Client { profile, wait } = iut {
         return watch(suite, profile, *wait, options, bus, stop, epoch).await;
     }
     let (roles, mut versions) = scope(iut, options);
     let filter = options.filter.as_ref().map(|(_, f)| f);
     let plan = Plan::new(suite, &roles, &versions, filter);
-    bus.emit(&Event::RunStarted(Arc::new(info(
-        suite,
-        iut,
-        options,
-        &roles,
-        &versions,
-        plan.units.len(),
-    ))));
-    let peers = Peers::start(suite, iut, options, epoch).await?;
     let mut state = State::default();
+    match &options.prior {
+        Some(prior) => {
+            state.results.extend(prior.results().cloned());
+            state.declined.extend(prior.declined().cloned());
+        }
+        None => bus.emit(&Event::RunStarted(Arc::new(info(
+            suite,
+            iut,
+            options,
+            &roles,
+            &versions,
+            plan.units.len(),
+        )))),
+    }
+    let peers = Peers::start(suite, iut, options, epoch).await?;
     let mut stop = std::pin::pin!(stop);
     let first = tokio::select! {
         biased;
@@ -141,6 +153,7 @@ pub async fn run(
             Sanity::Unreachable(why) => state.unreachable = Some(why),
             Sanity::VersionRefused(code) => {
                 versions.retain(|v| *v != version);
+                state.refused.push(version);
                 state.notices.push(format!(
                     "the server refuses CSP {version} (code {code}): its cases are not run, its items are na"
                 ));
@@ -161,6 +174,12 @@ pub async fn run(
         .iter()
         .copied()
         .filter(|u| versions.contains(&u.version))
+        .filter(|u| {
+            options
+                .prior
+                .as_ref()
+                .is_none_or(|p| !p.has(&u.case.id, u.version))
+        })
         .collect();
     if state.unreachable.is_none() && !state.interrupted {
         run_units(suite, &peers, &runnable, options.jobs, bus, &mut state, &mut stop).await;
@@ -238,6 +257,7 @@ async fn watch(
                 case: case.clone(),
                 version,
                 exchange: Arc::clone(exchange),
+                archived: None,
             });
         };
         let stop = async {
@@ -277,6 +297,7 @@ async fn watch(
         unreachable: None,
         not_run: 0,
         caveats,
+        refused: Vec::new(),
         duration_ms: millis(epoch.elapsed()),
     });
     bus.emit(&Event::RunFinished(Arc::clone(&outcome)));
@@ -289,6 +310,7 @@ struct State {
     declined: BTreeSet<ItemId>,
     notices: Vec<String>,
     caveats: Vec<String>,
+    refused: Vec<Version>,
     unreachable: Option<String>,
     interrupted: bool,
     tripped: bool,
@@ -315,6 +337,14 @@ pub fn scope(iut: &Iut, options: &RunOptions) -> (Vec<Role>, Vec<Version>) {
     versions.sort_unstable();
     versions.dedup();
     (roles, versions)
+}
+
+/// What a run with these options is, before it begins.
+pub fn describe(suite: &Suite, iut: &Iut, options: &RunOptions) -> RunInfo {
+    let (roles, versions) = scope(iut, options);
+    let filter = options.filter.as_ref().map(|(_, f)| f);
+    let planned = Plan::new(suite, &roles, &versions, filter).units.len();
+    info(suite, iut, options, &roles, &versions, planned)
 }
 
 fn info(
@@ -366,6 +396,22 @@ fn info(
             .as_ref()
             .map_or_else(|| "derived".to_owned(), |(file, _)| file.clone()),
         planned,
+        accounts: accounts_of(iut),
+    }
+}
+
+/// Users by account name, for whoever judges the transcript later.
+fn accounts_of(iut: &Iut) -> BTreeMap<String, String> {
+    match iut {
+        Iut::Embedded { .. } => reference_accounts()
+            .into_iter()
+            .map(|(name, c)| (name, c.user))
+            .collect(),
+        Iut::Server(profile) | Iut::Client { profile, .. } => profile
+            .accounts
+            .iter()
+            .map(|(name, a)| (name.as_str().to_owned(), a.user.clone()))
+            .collect(),
     }
 }
 
@@ -590,7 +636,8 @@ async fn run_units<S: Future<Output = ()>>(
             () = &mut *stop => { state.interrupted = true; return; }
             next = outputs.next() => next,
         };
-        let Some((unit, output)) = next else { return };
+        let Some((unit, mut output)) = next else { return };
+        output.result.declined.clone_from(&output.declined);
         bus.emit(&Event::CaseStarted {
             case: output.result.id.clone(),
             version: unit.version,
@@ -601,6 +648,7 @@ async fn run_units<S: Future<Output = ()>>(
                 case: output.result.id.clone(),
                 version: unit.version,
                 exchange: Arc::clone(exchange),
+                archived: None,
             });
         }
         let last_failed =
@@ -638,11 +686,11 @@ async fn run_units<S: Future<Output = ()>>(
 fn report_rest(plan: &Plan<'_>, versions: &[Version], peers: &Peers, state: &mut State, bus: &mut Bus) {
     let done: BTreeSet<(CaseId, Version)> = state.results.iter().map(|r| (r.id.clone(), r.version)).collect();
     let general = if state.interrupted {
-        Some("interrupted")
+        Some(resume::INTERRUPTED)
     } else if state.unreachable.is_some() {
-        Some("the peer cannot be reached")
+        Some(resume::UNREACHABLE)
     } else if state.tripped {
-        Some("the peer is taken for dead")
+        Some(resume::DEAD)
     } else {
         None
     };
@@ -677,7 +725,7 @@ fn report_rest(plan: &Plan<'_>, versions: &[Version], peers: &Peers, state: &mut
 }
 
 /// What a person who reads the verdict must know of the statement that it rests on.
-fn statement_caveats(suite: &Suite, file: &str, ics: &Ics, versions: &[Version]) -> Vec<String> {
+pub(super) fn statement_caveats(suite: &Suite, file: &str, ics: &Ics, versions: &[Version]) -> Vec<String> {
     let mut caveats: Vec<String> = ics
         .review(&suite.tables.items, ics.role)
         .into_iter()
@@ -690,7 +738,7 @@ fn statement_caveats(suite: &Suite, file: &str, ics: &Ics, versions: &[Version])
     caveats
 }
 
-fn not_run(case: &Case, version: Version, reason: &str) -> CaseResult {
+pub(super) fn not_run(case: &Case, version: Version, reason: &str) -> CaseResult {
     CaseResult {
         id: case.id.clone(),
         title: case.title.clone(),
@@ -702,6 +750,7 @@ fn not_run(case: &Case, version: Version, reason: &str) -> CaseResult {
         reason: reason.to_owned(),
         criteria: Vec::new(),
         silence: Vec::new(),
+        declined: Vec::new(),
         duration_ms: 0,
     }
 }
@@ -771,6 +820,7 @@ fn conclude(
         unreachable: state.unreachable,
         not_run: count,
         caveats,
+        refused: state.refused,
         duration_ms: millis(epoch.elapsed()),
     }
 }

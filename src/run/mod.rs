@@ -13,11 +13,14 @@ mod outcome;
 pub mod passive;
 mod plan;
 mod reference;
+pub mod rejudge;
+pub mod resume;
 mod server_iut;
 mod suite;
 mod tally;
 mod target;
 mod vouch;
+mod wire;
 
 use std::sync::Arc;
 
@@ -30,6 +33,7 @@ pub use clock::Clock;
 pub use dispatcher::{Iut, NetKind, RunOptions, run};
 pub use plan::{Plan, Unit};
 pub use reference::{EmbeddedServer, reference_accounts};
+pub use resume::Prior;
 pub use suite::Suite;
 
 /// Speaks to every subscriber, in order.

@@ -328,6 +328,7 @@ impl<'a> Watch<'a> {
                 reason: String::new(),
                 criteria,
                 silence: Vec::new(),
+                declined: Vec::new(),
                 duration_ms: 0,
             });
         }
