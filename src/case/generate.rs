@@ -31,6 +31,10 @@ pub struct Sample {
     pub primitive: String,
     /// How a step names the message that is sent, or that it answers: `ClientCapability-Request.full`.
     pub step: String,
+    /// What it is called in the ids of cases: the primitive, or what tells it from another use of it.
+    pub label: String,
+    /// Requests of the server that it brings.
+    pub requests: Vec<String>,
     /// The message.
     pub tree: Tree,
 }
@@ -43,6 +47,9 @@ impl Sample {
 
     /// The transaction that the message belongs to, in the table of transactions.
     fn transaction(&self) -> &'static str {
+        if self.requests.iter().any(|r| r == "Disconnect") {
+            return "T07";
+        }
         match self.step.split('.').next().unwrap_or_default() {
             "Login-Request" => "T02",
             "Service-Request" => "T04",
@@ -160,7 +167,9 @@ fn variants(checker: &Checker, sample: &Sample) -> Vec<Variant> {
     let syntax = checker.syntax();
     match sample.from {
         Role::Client => out.extend(session_variants(sample)),
-        Role::Server => out.extend(answer_variants(syntax, sample)),
+        // What a client may get in place of an answer; a request of the server is none.
+        Role::Server if sample.requests.is_empty() => out.extend(answer_variants(syntax, sample)),
+        Role::Server => {}
     }
     out
 }
@@ -288,6 +297,8 @@ pub fn breaches(checker: &Checker, version: Version, tree: &Tree) -> Vec<(String
         version,
         primitive: String::new(),
         step: String::new(),
+        label: String::new(),
+        requests: Vec::new(),
         tree: tree.clone(),
     };
     let mut out: Vec<(String, String, Edit)> = Vec::new();
@@ -502,7 +513,7 @@ fn is_invalid(checker: &Checker, sample: &Sample, edit: &Edit) -> bool {
 fn case_of(sample: &Sample, variant: &Variant) -> Option<Case> {
     let id = format!(
         "IMPS-1.2-con-gen-{}.{}",
-        sample.primitive,
+        sample.label,
         variant
             .key
             .replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', ".")
@@ -658,9 +669,14 @@ fn client_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
         item,
         tests: Vec::new(),
     };
+    let plain = || Step::Reply {
+        edits: Vec::new(),
+        requests: Vec::new(),
+        status: None,
+    };
     let reply = |edits: Vec<Edit>| Step::Reply {
         edits,
-        requests: Vec::new(),
+        requests: sample.requests.clone(),
         status: None,
     };
     let request = sample.step.split('.').next().unwrap_or_default();
@@ -671,7 +687,7 @@ fn client_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
         vec![
             Step::Stimulate(vec![Command::Login]),
             on("Login-Request", charged),
-            reply(Vec::new()),
+            plain(),
         ]
     };
     let mut preconditions = if command == Command::Login {
@@ -699,7 +715,7 @@ fn client_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
     procedure.extend([
         Step::Stimulate(vec![Command::KeepAlive]),
         on("KeepAlive-Request", None),
-        reply(Vec::new()),
+        plain(),
     ]);
     Some((item, procedure, preconditions))
 }

@@ -51,6 +51,12 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         .map_err(io)?;
     let mutants = choose(args, &falsifier);
     if mutants.is_empty() {
+        if let Some(name) = args.fault.as_ref().filter(|n| !n.ends_with('*')) {
+            return Err(Failure::Usage(format!(
+                "no fault `{}` of that kind and role\n  fix: `imps-scr falsify --list` shows the names",
+                crate::base::escape::plain(name)
+            )));
+        }
         complain("no fault is chosen\n  fix: `imps-scr falsify --list` shows the names");
         return Ok(Exit::NOTHING);
     }
@@ -159,7 +165,7 @@ fn report(
         } else if common.verbose {
             let breaks: Vec<&str> = mutant.fault.breaks.iter().map(|i| i.as_str()).collect();
             text.push_str(&format!(
-                "{}: killed by {} ({} cases)\n",
+                "{}: killed, {} failed ({} runs of cases)\n",
                 mutant.fault.name,
                 breaks.join(", "),
                 verdicts.cases
@@ -185,7 +191,7 @@ fn report(
 }
 
 /// Mutants are in memory: with a paused clock their silence takes no time.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -193,7 +199,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(io)
 }
 
-fn io(source: std::io::Error) -> Failure {
+pub(super) fn io(source: std::io::Error) -> Failure {
     Failure::Io {
         what: "failed to set up",
         path: PathBuf::from("the embedded reference"),

@@ -2,6 +2,7 @@
 //! library can do.
 
 mod completions;
+mod coverage;
 pub mod exit;
 mod explain;
 mod falsify;

@@ -24,6 +24,8 @@ enum Command {
     Show(ShowArgs),
     /// Check that the tables are sound
     Check,
+    /// What is tested: items with their cases and mutants, transactions by aspect
+    Coverage(super::coverage::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -70,6 +72,7 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         Command::List(args) => list(args, &tables),
         Command::Show(args) => show(args, &tables),
         Command::Check => output(&check(&tables)),
+        Command::Coverage(args) => super::coverage::run(args, common),
     }
 }
 

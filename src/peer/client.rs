@@ -1,6 +1,6 @@
 //! The client engine: builds requests, learns from answers, answers server requests.
 
-use crate::message::{Elem, Envelope, Mode, NodeId, SessionType, Tree, empty, text};
+use crate::message::{Elem, Envelope, Mode, NodeId, SessionType, TransactionView, Tree, empty, text};
 use crate::spec::{Command, Version};
 
 use super::Credentials;
@@ -80,6 +80,10 @@ pub enum ClientFault {
     AnswersTwice,
     /// Polls once, although Poll stays T.
     PollsOnce,
+    /// Stops working after a refusal by Status.
+    StopsAfterRefusal,
+    /// Stops working after an answer with the largest number of its type.
+    StopsAtLargeNumbers,
     /// Cannot read an answer in chunks; the carrier acts on it.
     NoChunks,
 }
@@ -411,6 +415,17 @@ impl ClientEngine {
             return Vec::new();
         };
         let challenged = self.learn(answer);
+        self.stopped |= match self.fault {
+            Some(ClientFault::StopsAfterRefusal) => envelope.transactions.iter().any(|t| {
+                // What ends a session is taken for what it is.
+                t.name == "Status" && code_of(answer, t).is_some_and(|c| c >= 400 && c / 100 != 6)
+            }),
+            Some(ClientFault::StopsAtLargeNumbers) => answer
+                .walk(answer.root())
+                .into_iter()
+                .any(|e| answer.text(e).trim() == LARGEST),
+            _ => false,
+        };
         let mut next = Vec::new();
         if challenged {
             if let Ok(leg) = self.login_digest_request() {
@@ -608,3 +623,11 @@ fn wants_capabilities(answer: &Tree, envelope: &Envelope) -> bool {
 fn number(tree: &Tree, parent: NodeId, name: &str) -> Option<u32> {
     tree.child_text(parent, name)?.parse().ok()
 }
+
+fn code_of(tree: &Tree, transaction: &TransactionView) -> Option<u16> {
+    let result = tree.child(transaction.primitive?, "Result")?;
+    tree.child_text(result, "Code")?.parse().ok()
+}
+
+/// The largest number of the protocol, as it is written.
+const LARGEST: &str = "4294967295";

@@ -5,6 +5,7 @@ mod claims;
 mod client_iut;
 mod clock;
 mod conclude;
+pub mod coverage;
 pub mod dispatcher;
 mod expectation;
 pub mod falsify;

@@ -11,6 +11,7 @@ use crate::message::{Envelope, Message, Tree};
 use crate::peer::Credentials;
 use crate::peer::MEDIA_TYPE_XML;
 use crate::peer::client::{ClientConfig, ClientEngine};
+use crate::peer::contents::server_request;
 use crate::peer::fault::{self, Fault};
 use crate::peer::server::{Incoming, ServerConfig, ServerEngine};
 use crate::spec::tables::Tables;
@@ -121,20 +122,15 @@ fn samples(checker: &Arc<Checker>) -> Vec<Sample> {
             let Ok(request) = client.request(step) else {
                 continue;
             };
-            let body = xml::write(&request, &WriteOptions::default());
-            let answer = server.handle(
-                0,
-                &Incoming {
-                    method: "POST",
-                    media_type: Some(MEDIA_TYPE_XML),
-                    charset: None,
-                    body: &body,
-                },
-            );
+            let answer = ask(&mut server, &request);
+            if step == "Polling-Request" {
+                // A poll may bring the end of the session; the client of the samples does not hear of it.
+                out.extend(disconnect(*version, &mut server, &request));
+            }
             if under_test.contains(&Role::Server) {
                 out.push(sample(Role::Client, *version, step, request));
             }
-            if let Some(tree) = answer.tree {
+            if let Some(tree) = answer {
                 client.learn(&tree);
                 if under_test.contains(&Role::Client) {
                     out.push(sample(Role::Server, *version, step, tree));
@@ -145,12 +141,38 @@ fn samples(checker: &Arc<Checker>) -> Vec<Sample> {
     out
 }
 
+fn ask(server: &mut ServerEngine, request: &Tree) -> Option<Tree> {
+    let body = xml::write(request, &WriteOptions::default());
+    let incoming = Incoming {
+        method: "POST",
+        media_type: Some(MEDIA_TYPE_XML),
+        charset: None,
+        body: &body,
+    };
+    server.handle(0, &incoming).tree
+}
+
+/// The Disconnect that a poll brings, as a client gets it.
+fn disconnect(version: Version, server: &mut ServerEngine, poll: &Tree) -> Option<Sample> {
+    let name = "Disconnect";
+    server.queue(&server_request(name, "").ok()?);
+    let tree = ask(server, poll)?;
+    Some(Sample {
+        label: format!("{name}-Request"),
+        requests: vec![name.to_owned()],
+        ..sample(Role::Server, version, "Polling-Request", tree)
+    })
+}
+
 fn sample(from: Role, version: Version, step: &str, tree: Tree) -> Sample {
+    let primitive = Envelope::of(&tree).map(|e| e.primitives()).unwrap_or_default();
     Sample {
         from,
         version,
-        primitive: Envelope::of(&tree).map(|e| e.primitives()).unwrap_or_default(),
+        label: primitive.clone(),
+        primitive,
         step: step.to_owned(),
+        requests: Vec::new(),
         tree,
     }
 }

@@ -14,6 +14,7 @@ mod scalars;
 mod scr;
 pub mod syntax;
 pub mod tables;
+mod transactions;
 mod types;
 
 pub use command::Command;
@@ -25,4 +26,5 @@ pub use profile::{Account, AccountName, HttpUrl, Limits, Profile, Secret, Timers
 pub use readings::{Reading, Readings};
 pub use scr::{ItemForm, ScrGroup, ScrItem};
 pub use tables::Tables;
+pub use transactions::Transaction;
 pub use types::{Basis, Because, Grade, Group, Role, Status, Version};

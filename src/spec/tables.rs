@@ -7,6 +7,7 @@ use crate::base::{FileError, FileSet};
 use super::items::Items;
 use super::readings::Readings;
 use super::syntax::{Syntax, SyntaxFiles};
+use super::transactions::{self, Transaction};
 use super::types::Version;
 
 /// Everything that `scr-tables/` says.
@@ -18,6 +19,8 @@ pub struct Tables {
     pub items: Items,
     /// Open questions.
     pub readings: Readings,
+    /// Transactions.
+    pub transactions: Vec<Transaction>,
     /// Tells two sets of tables apart, 16 hexadecimal digits.
     pub digest: String,
 }
@@ -29,8 +32,11 @@ impl Tables {
     /// The first mistake with its line; a missing file; a row that names an open question or a
     /// function that is not listed.
     pub fn load(files: &FileSet) -> Result<Self, FileError> {
+        let syntax = Arc::new(syntax(files)?);
+        let (name, text) = file(files, "csp-transactions.yaml")?;
         let tables = Self {
-            syntax: Arc::new(syntax(files)?),
+            transactions: transactions::load(name, text, &syntax)?,
+            syntax,
             items: Items::load(files)?,
             readings: {
                 let (file, text) = file(files, "readings.yaml")?;

@@ -94,6 +94,8 @@ pub enum ServerFault {
     RefusesMarkers,
     /// Refuses functions that nobody wanted.
     RefusesUnwanted,
+    /// Refuses the largest number that a type allows.
+    RefusesLargeNumbers,
     /// Takes negotiations of another client than logged in.
     TakesAnyClient,
     /// Starts an invitation at every poll after service negotiation.
@@ -252,7 +254,8 @@ impl ServerEngine {
             Rule::ModeUse => self.fault != Some(ServerFault::IgnoresMode),
             rule => f.strength == Strength::Must || rule.is_session_or_mode(),
         });
-        if invalid && !lenient {
+        let large = self.fault == Some(ServerFault::RefusesLargeNumbers) && has_largest(&message.tree);
+        if invalid && !lenient || large {
             return self.refuse_whole(&message, 400);
         }
         let root = message.tree.get(message.tree.root());
@@ -559,6 +562,14 @@ impl Outgoing {
             answers,
         }
     }
+}
+
+/// Whether a value is the largest number of the protocol; StopSearch-Request names a search by it that
+/// nobody started.
+fn has_largest(tree: &Tree) -> bool {
+    tree.walk(tree.root())
+        .into_iter()
+        .any(|e| tree.get(e).name != "SearchID" && tree.text(e).trim() == "4294967295")
 }
 
 /// Whether an answer could be given although the message is invalid.

@@ -37,6 +37,8 @@ pub struct Baseline<'a> {
     units: Vec<Seen<'a>>,
     /// A message of each kind that the reference sends.
     pub messages: BTreeMap<MessageKind, Tree>,
+    /// Items that something was charged to.
+    pub judged: BTreeSet<ItemId>,
 }
 
 /// What one case showed.
@@ -63,6 +65,7 @@ impl<'a> Baseline<'a> {
             version,
             units: Vec::new(),
             messages: BTreeMap::new(),
+            judged: BTreeSet::new(),
         };
         for (unit, output) in plan.units.iter().zip(outputs) {
             if output.result.verdict > Verdict::Warn {
@@ -105,6 +108,7 @@ impl<'a> Baseline<'a> {
             }
         }
         for criterion in &output.result.criteria {
+            self.judged.insert(criterion.item.clone());
             let place = criterion.places.first().and_then(|p| p.exchange);
             if criterion.verdict == Verdict::Pass
                 && let Some(kind) = place.and_then(|n| by_exchange.get(&n))

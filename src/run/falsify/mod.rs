@@ -5,7 +5,7 @@
 mod baseline;
 mod mutate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::base::ItemId;
@@ -168,15 +168,9 @@ impl<'a> Falsifier<'a> {
         Ok(verdicts)
     }
 
-    /// The kinds of messages that the reference of a role sends, for people.
-    pub fn kinds(&self, role: Role) -> Vec<String> {
-        let of_role = self.baselines.iter().filter(|b| b.role == role);
-        let mut kinds: Vec<String> = of_role
-            .flat_map(|b| b.messages.keys().map(ToString::to_string))
-            .collect();
-        kinds.sort();
-        kinds.dedup();
-        kinds
+    /// Items that the correct reference was judged by.
+    pub fn judged(&self) -> BTreeSet<ItemId> {
+        self.baselines.iter().flat_map(|b| b.judged.iter().cloned()).collect()
     }
 }
 
