@@ -206,6 +206,7 @@ impl RawStep {
                 expected: match what.as_str() {
                     "refusal" => Expected::Refusal,
                     "answer" => Expected::Answer,
+                    "taken" => Expected::Taken,
                     "delivery" => Expected::Delivery,
                     "not-served" => Expected::NotServed,
                     names => Expected::Primitives(list(names)),

@@ -127,6 +127,8 @@ pub enum Expected {
     Refusal,
     /// Any answer that is not silence.
     Answer,
+    /// Any answer but one that calls the request invalid: 400, 402, or an error of HTTP.
+    Taken,
     /// An empty body, or a message of server requests.
     Delivery,
     /// Anything but success: a refusal, or an empty body.
@@ -221,6 +223,7 @@ impl std::fmt::Display for Expected {
             Expected::Primitives(names) => f.write_str(&names.join(" or ")),
             Expected::Refusal => f.write_str("a refusal"),
             Expected::Answer => f.write_str("an answer"),
+            Expected::Taken => f.write_str("an answer that does not call it invalid"),
             Expected::NotServed => f.write_str("a refusal or an empty body"),
             Expected::Delivery => f.write_str("an empty body or server requests"),
         }

@@ -66,6 +66,7 @@ pub fn outcome(expected: &Expected, answer: &Answer, tests: &[Test]) -> Outcome 
             _ => false,
         },
         Expected::Refusal => refused,
+        Expected::Taken => matches!(answer, Answer::Message(_)) && !matches!(code, Some(400 | 402)),
         Expected::Answer => refused || matches!(answer, Answer::Message(_)),
         Expected::NotServed => refused || matches!(answer, Answer::Empty),
         Expected::Delivery => match answer {
