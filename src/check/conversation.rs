@@ -71,6 +71,11 @@ impl Conversation {
         self.session.as_deref()
     }
 
+    /// Whether its last login was refused and no session is in force.
+    pub fn was_refused(&self) -> bool {
+        self.login_refused && self.session.is_none()
+    }
+
     /// Judges what a server answered to a correct request.
     pub fn server_answer(
         &mut self,

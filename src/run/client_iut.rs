@@ -1,33 +1,34 @@
-//! One case against a client under test: the lower tester is a server.
+//! One case against a client under test: the lower tester is the server of a station.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::base::ItemId;
-use crate::case::{Case, Fence, Step, Test};
-use crate::check::conversation::Conversation;
+use crate::case::{Case, Condition, Fence, Step, Test};
 use crate::codec::deviation::{Draft, Edit, Sending};
 use crate::event::Silence;
-use crate::message::{Envelope, Mode, Tree};
-use crate::peer::client::ClientConfig;
+use crate::message::{Envelope, Mode, Path, Tree};
 use crate::peer::compose::{self, Part as TransactionPart};
 use crate::peer::contents::server_request;
 use crate::peer::fault::Fault;
-use crate::peer::server::{Outgoing, ServerConfig, ServerEngine};
+use crate::peer::server::Outgoing;
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::spec::{Command, Role, Version};
-use crate::transport::server::{Answer, Arrived, Listener, listen};
+use crate::transport::server::{Answer, Arrived, listen};
 use crate::verdict::{Part, Place, Verdict};
 
 use super::CaseOutput;
 use super::conclude::{millis, result, suite_error, unreached};
+use super::driver::{EmbeddedTester, Order, Settings, UpperTester};
+use super::intake::{self, Found};
 use super::judge::{Judge, Values, condition, first_code};
-use super::reference::{EmbeddedClient, handle, to_answer, version_of};
+use super::reference::{handle, to_answer, version_of};
+use super::station::{Between, Host, Manners, Station};
 use super::suite::{Suite, reread};
 use super::tally::Tally;
 
@@ -38,8 +39,6 @@ pub struct ClientTarget {
     pub credentials: Credentials,
     /// Its fault.
     pub fault: Option<Fault>,
-    /// How long to wait for a message.
-    pub response: Duration,
     /// Word in everything that this run creates.
     pub run_id: String,
     /// When the run began.
@@ -48,30 +47,103 @@ pub struct ClientTarget {
     pub seed: u64,
 }
 
-/// Most messages of the client that are answered by default while one step waits for another.
-const MAX_SKIPPED: usize = 50;
-
 enum Stop {
     Inconclusive(String),
     Charged,
     Error(String),
 }
 
-/// Runs one case with a client of its own.
+/// Runs one case with an embedded client of its own.
 pub async fn run_case(suite: &Suite, target: &ClientTarget, case: &Case, version: Version) -> CaseOutput {
     let started = Instant::now();
-    let judge = Judge {
+    match embedded_station(suite, target, version, Manners::embedded()).await {
+        Ok(mut station) => run_case_at(suite, &mut station, &target.credentials, case, version).await,
+        Err(text) => {
+            let mut judge = judge_of(suite, version);
+            suite_error(&mut judge, case, &text);
+            CaseOutput {
+                result: result(case, judge, text, Vec::new(), started),
+                exchanges: Vec::new(),
+                declined: Vec::new(),
+                dead: false,
+            }
+        }
+    }
+}
+
+/// A station on loopback with the embedded client.
+///
+/// # Errors
+/// There is no loopback, or no HTTP client.
+pub async fn embedded_station(
+    suite: &Suite,
+    target: &ClientTarget,
+    version: Version,
+    manners: Manners,
+) -> Result<Station, String> {
+    let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .await
+        .map_err(|e| format!("no listener on loopback: {e}"))?;
+    let settings = Settings {
+        url: format!("http://{}/", listener.address),
+        version,
+        credentials: target.credentials.clone(),
+        client_id: format!("http://imps-scr.invalid/{}", target.run_id),
+    };
+    let tester = EmbeddedTester::new(&settings, format!("{}#1", target.run_id), target.fault.clone())?;
+    let host = Host {
+        accounts: vec![target.credentials.clone()],
+        max_keep_alive: 3600,
+        seed: target.seed,
+        epoch: target.epoch,
+        slowness: 1,
+    };
+    let tester = UpperTester::Embedded(Box::new(tester));
+    Ok(Station::new(suite, listener, host, tester, manners))
+}
+
+fn judge_of(suite: &Suite, version: Version) -> Judge<'_> {
+    Judge {
         suite,
         role: Role::Client,
         version,
         tally: Tally::default(),
-    };
-    let setup = Runner::new(target, case, judge).await;
-    let mut runner = match setup {
-        Ok(runner) => runner,
-        Err((judge, text)) => return failed_setup(case, judge, &text, started),
+    }
+}
+
+/// Runs one case with the client of a station. `credentials`: what it logs in with; an empty password is
+/// one that the suite does not know.
+pub async fn run_case_at(
+    suite: &Suite,
+    station: &mut Station,
+    credentials: &Credentials,
+    case: &Case,
+    version: Version,
+) -> CaseOutput {
+    let started = Instant::now();
+    let mut kept = BTreeMap::new();
+    kept.insert("user".to_owned(), credentials.user.clone());
+    if !credentials.password.is_empty() {
+        kept.insert("password".to_owned(), credentials.password.clone());
+    }
+    let mut runner = Runner {
+        station,
+        case,
+        judge: judge_of(suite, version),
+        user: credentials.user.clone(),
+        current: None,
+        since_reply: Vec::new(),
+        kept,
+        wish: Vec::new(),
+        wants_poll: false,
+        exchanges: Vec::new(),
+        silence: Vec::new(),
+        seen: false,
+        used_session: false,
+        judged: false,
     };
     let stop = runner.all_steps().await;
+    runner.wish.clear();
     runner.settle().await;
     runner.judged = false;
     for step in &case.after {
@@ -82,38 +154,26 @@ pub async fn run_case(suite: &Suite, target: &ClientTarget, case: &Case, version
     runner.finish(stop, started)
 }
 
-fn failed_setup(case: &Case, mut judge: Judge<'_>, text: &str, started: Instant) -> CaseOutput {
-    suite_error(&mut judge, case, text);
-    CaseOutput {
-        result: result(case, judge, text.to_owned(), Vec::new(), started),
-        exchanges: Vec::new(),
-        declined: Vec::new(),
-        dead: false,
-    }
-}
-
 /// A message of the client that was taken and not answered yet.
 struct Taken {
     arrived: Arrived,
-    tree: Option<Tree>,
-    /// Whether it broke a general rule.
-    broken: bool,
+    found: Found,
     since: Instant,
 }
 
 struct Runner<'a> {
-    target: &'a ClientTarget,
+    station: &'a mut Station,
     case: &'a Case,
     judge: Judge<'a>,
-    listener: Listener,
-    engine: ServerEngine,
-    client: Arc<tokio::sync::Mutex<EmbeddedClient>>,
-    stimulus: Option<JoinHandle<()>>,
-    conversation: Conversation,
+    user: String,
     current: Option<Taken>,
-    /// Names of primitives that came since the last scripted reply.
-    since_reply: Vec<String>,
+    /// Names of primitives that came since the last scripted reply, with their exchange.
+    since_reply: Vec<(String, u32)>,
     kept: BTreeMap<String, String>,
+    /// With a person: what the client is to do, which nobody was asked for yet.
+    wish: Vec<Command>,
+    /// Whether answers should make the client poll.
+    wants_poll: bool,
     exchanges: Vec<Arc<Exchange>>,
     silence: Vec<Silence>,
     seen: bool,
@@ -125,68 +185,23 @@ struct Runner<'a> {
 impl Values for Runner<'_> {
     fn value(&self, name: &str) -> Option<String> {
         if name == "session" {
-            return self.conversation.session().map(str::to_owned);
+            return self.station.conversations.session().map(str::to_owned);
         }
         self.kept.get(name).cloned()
     }
 }
 
-impl<'a> Runner<'a> {
-    async fn new(
-        target: &'a ClientTarget,
-        case: &'a Case,
-        judge: Judge<'a>,
-    ) -> Result<Self, (Judge<'a>, String)> {
-        let listener = match listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await {
-            Ok(listener) => listener,
-            Err(e) => return Err((judge, format!("no listener on loopback: {e}"))),
-        };
-        let config = ClientConfig {
-            version: judge.version,
-            credentials: target.credentials.clone(),
-            client_id: format!("http://imps-scr.invalid/{}", target.run_id),
-            cookie: format!("{}#1", target.run_id),
-            time_to_live: 600,
-            id_prefix: "c".to_owned(),
-        };
-        let url = format!("http://{}/", listener.address);
-        let client = match EmbeddedClient::new(config, url, target.fault.clone()) {
-            Ok(client) => client,
-            Err(e) => return Err((judge, e)),
-        };
-        let engine = ServerEngine::new(
-            ServerConfig {
-                accounts: vec![target.credentials.clone()],
-                max_keep_alive: 3600,
-                seed: target.seed,
-            },
-            Arc::clone(&judge.suite.checker),
-        );
-        let mut kept = BTreeMap::new();
-        kept.insert("password".to_owned(), target.credentials.password.clone());
-        kept.insert("user".to_owned(), target.credentials.user.clone());
-        Ok(Self {
-            target,
-            case,
-            judge,
-            listener,
-            engine,
-            client: Arc::new(tokio::sync::Mutex::new(client)),
-            stimulus: None,
-            conversation: Conversation::new(Role::Client),
-            current: None,
-            since_reply: Vec::new(),
-            kept,
-            exchanges: Vec::new(),
-            silence: Vec::new(),
-            seen: false,
-            used_session: false,
-            judged: false,
-        })
-    }
-
+impl Runner<'_> {
     async fn all_steps(&mut self) -> Option<Stop> {
-        for (judged, steps) in [(false, &self.case.preconditions), (true, &self.case.procedure)] {
+        let case = self.case;
+        let skipped = match self.enter().await {
+            Ok(skipped) => skipped,
+            Err(stop) => return Some(stop),
+        };
+        for (judged, steps) in [
+            (false, &case.preconditions[skipped..]),
+            (true, &case.procedure[..]),
+        ] {
             self.judged = judged;
             for step in steps {
                 if let Err(stop) = Box::pin(self.run_step(step)).await {
@@ -197,11 +212,49 @@ impl<'a> Runner<'a> {
         None
     }
 
+    /// Brings the client into the state that a case begins in; gives how many steps that saves.
+    async fn enter(&mut self) -> Result<usize, Stop> {
+        let logged_in = self
+            .station
+            .conversations
+            .session()
+            .is_some_and(|s| self.station.engine.has_session(s));
+        let reset = match self.station.manners.between {
+            Between::Fresh => false,
+            Between::Reset => true,
+            Between::Keep if logged_in => {
+                let prefix = login_prefix(self.case);
+                if prefix > 0 {
+                    return Ok(prefix);
+                }
+                begins_logged_out(self.case)
+            }
+            Between::Keep => false,
+        };
+        if reset {
+            self.station.ask([Order::Reset]);
+            self.settle_for(Duration::ZERO).await;
+            if let Some(why) = self.station.trouble() {
+                return Err(Stop::Inconclusive(format!(
+                    "the client could not be reset: {why}"
+                )));
+            }
+        }
+        Ok(0)
+    }
+
     async fn run_step(&mut self, step: &Step) -> Result<(), Stop> {
         match step {
             Step::Stimulate(commands) => {
-                self.settle().await;
-                self.stimulate(commands.clone());
+                // What is held came for this step.
+                if !self.station.holds_one() {
+                    self.settle().await;
+                }
+                if self.station.manners.patience.is_some() {
+                    self.wish = commands.clone();
+                } else {
+                    self.stimulate(commands);
+                }
                 Ok(())
             }
             Step::On {
@@ -222,7 +275,7 @@ impl<'a> Runner<'a> {
                 let found = self
                     .current
                     .as_ref()
-                    .and_then(|t| t.tree.as_ref())
+                    .and_then(|t| t.found.tree.as_ref())
                     .and_then(|t| path.first(t).map(|id| t.text(id).trim().to_owned()));
                 match found {
                     Some(value) => {
@@ -253,22 +306,32 @@ impl<'a> Runner<'a> {
     }
 
     /// Lets the client act; the caller has let it settle before.
-    fn stimulate(&mut self, commands: Vec<Command>) {
-        let client = Arc::clone(&self.client);
-        self.stimulus = Some(tokio::spawn(async move {
-            for command in commands {
-                client.lock().await.command(command).await;
-            }
-        }));
+    fn stimulate(&mut self, commands: &[Command]) {
+        self.station.ask(commands.iter().copied().map(Order::Act));
     }
 
-    /// Answers by default whatever the client still sends, until it is done.
+    /// Answers by default whatever the client still sends, until it is done and quiet.
     async fn settle(&mut self) {
-        for _ in 0..MAX_SKIPPED {
+        if self.current.is_some() || self.station.is_stirred() {
+            self.settle_for(self.station.manners.quiet).await;
+            self.station.calm();
+        }
+    }
+
+    async fn settle_for(&mut self, quiet: Duration) {
+        let began = Instant::now();
+        for _ in 0..self.station.manners.most {
             if self.current.is_some() && self.reply_default().await.is_err() {
                 return;
             }
-            match self.arrival().await {
+            let manners = &self.station.manners;
+            let longest = began.max(self.station.last_ack()) + manners.late + quiet;
+            // A client that always has something to say is as quiet as it gets.
+            let now = Instant::now();
+            if self.station.is_idle() && !manners.late.is_zero() && now > longest {
+                return;
+            }
+            match self.arrival(now, quiet).await {
                 Some(taken) => self.current = Some(taken),
                 None => return,
             }
@@ -276,20 +339,8 @@ impl<'a> Runner<'a> {
     }
 
     /// The next message of the client, or `None` when it is done or silent.
-    async fn arrival(&mut self) -> Option<Taken> {
-        let arrived = match self.stimulus.as_mut() {
-            Some(stimulus) => tokio::select! {
-                biased;
-                arrived = self.listener.arrivals.recv() => arrived,
-                _ = stimulus => {
-                    self.stimulus = None;
-                    // It waited for every answer: what it sent is in the channel by now.
-                    self.listener.arrivals.try_recv().ok()
-                }
-                () = tokio::time::sleep(self.target.response) => None,
-            },
-            None => self.listener.arrivals.try_recv().ok(),
-        }?;
+    async fn arrival(&mut self, began: Instant, grace: Duration) -> Option<Taken> {
+        let arrived = self.station.next(began, grace).await?;
         Some(self.take(arrived))
     }
 
@@ -297,64 +348,18 @@ impl<'a> Runner<'a> {
     fn take(&mut self, arrived: Arrived) -> Taken {
         let number = u32::try_from(self.exchanges.len() + 1).unwrap_or(u32::MAX);
         self.seen = true;
-        let place = Place {
-            exchange: Some(number),
-            part: Some(Part::Request),
-            ..Place::default()
-        };
-        let http_item = self.judge.own("HTTP", 1);
-        let post = arrived.request.start.starts_with("POST ");
-        let text = format!("the request line is `{}`", arrived.request.start);
-        self.judge.charge(&http_item, "post", post, text, place.clone());
-        let mut tree = None;
-        let mut broken = !post;
-        if arrived.request.body.is_empty() {
-            self.judge.charge(
-                &http_item,
-                "one-message",
-                false,
-                "the body is empty".into(),
-                place,
-            );
-        } else {
-            let read = self.judge.body(&arrived.request, number, Part::Request);
-            broken |= !read.breaches.is_empty();
-            if let Some(message) = read.message {
-                let judgements = self
-                    .conversation
-                    .client_message(&self.judge.suite.tables.syntax, &message.tree);
-                let in_force = self.conversation.session().map(str::to_owned);
-                let given = Envelope::of(&message.tree).and_then(|e| e.session_id);
-                self.used_session |= in_force.is_some() && given == in_force;
-                broken |= !self
-                    .judge
-                    .conversation(judgements, number, Part::Request)
-                    .is_empty();
-                self.login_proof(&message.tree, &place);
-                tree = Some(message.tree);
-            }
+        let conversations = &mut self.station.conversations;
+        let found = intake::judge_message(&mut self.judge, conversations, &arrived.request, number);
+        if let Some(tree) = &found.tree {
+            let given = Envelope::of(tree).and_then(|e| e.session_id);
+            self.used_session |= found.session.is_some() && given == found.session;
         }
-        if let Some(envelope) = tree.as_ref().and_then(Envelope::of) {
-            self.since_reply
-                .extend(envelope.transactions.iter().map(|t| t.name.clone()));
-        }
+        let names = intake::names(found.tree.as_ref());
+        self.since_reply.extend(names.into_iter().map(|n| (n, number)));
         Taken {
             arrived,
-            tree,
-            broken,
+            found,
             since: Instant::now(),
-        }
-    }
-
-    /// LG-1, on every Login-Request.
-    fn login_proof(&mut self, tree: &Tree, place: &Place) {
-        let item = self.judge.own("LOGIN", 2);
-        for (holds, text, path) in login_proofs(tree) {
-            let at = Place {
-                path,
-                ..place.clone()
-            };
-            self.judge.charge(&item, "one-proof", holds, text, at);
         }
     }
 
@@ -370,32 +375,48 @@ impl<'a> Runner<'a> {
             n => format!("{n} × {}", primitives.join(" or ")),
         };
         let mut found = 0;
-        for _ in 0..MAX_SKIPPED {
+        let mut wish = std::mem::take(&mut self.wish);
+        let mut began = Instant::now();
+        let late = self.station.manners.late;
+        let mut grace = match self.station.manners.patience {
+            Some(patience) if !wish.is_empty() => patience.grace(&wish),
+            _ => late,
+        };
+        self.wants_poll =
+            self.station.manners.patience.is_some() && primitives.iter().any(|p| p == "Polling-Request");
+        for _ in 0..self.station.manners.most {
             if self.current.is_some() {
                 self.reply_default().await?;
             }
-            let Some(taken) = self.arrival().await else {
-                return self.missing(item, &wanted).await;
+            let Some(taken) = self.arrival(began, grace).await else {
+                if wish.is_empty() {
+                    return self.missing(item, &wanted).await;
+                }
+                self.stimulate(&std::mem::take(&mut wish));
+                (began, grace) = (Instant::now(), late);
+                continue;
             };
-            let names: Vec<String> = taken
-                .tree
-                .as_ref()
-                .and_then(Envelope::of)
-                .map(|e| e.transactions.into_iter().map(|t| t.name).collect())
-                .unwrap_or_default();
+            let names = intake::names(taken.found.tree.as_ref());
             self.current = Some(taken);
             found += names.iter().filter(|n| primitives.contains(n)).count();
             if found >= times {
+                self.wants_poll = false;
+                self.station.forget();
                 return self.judge_tests(item, tests, &wanted);
             }
         }
         Err(Stop::Inconclusive(format!(
-            "{MAX_SKIPPED} messages came and none was {wanted}"
+            "{} messages came and none was {wanted}",
+            self.station.manners.most
         )))
     }
 
     async fn missing(&mut self, item: &ItemId, wanted: &str) -> Result<(), Stop> {
+        self.wants_poll = false;
         let text = format!("the client sent no {wanted}");
+        if let Some(why) = self.station.trouble() {
+            return Err(Stop::Inconclusive(format!("{text}: {why}")));
+        }
         if !self.judged {
             return Err(Stop::Inconclusive(format!(
                 "a precondition does not hold: {text}"
@@ -403,7 +424,7 @@ impl<'a> Runner<'a> {
         }
         // What the client sent may have been unreadable: then that is the breach, and it is charged.
         let broken = self.judge.tally.verdict() >= Verdict::Warn;
-        let in_session = self.conversation.session().is_some();
+        let in_session = self.station.conversations.session().is_some();
         if broken || in_session && *item != self.judge.own("LOGIN", 1) && !self.uses_session().await {
             let why = if broken {
                 "or none that could be read"
@@ -426,8 +447,8 @@ impl<'a> Runner<'a> {
     /// Whether the client has used its session, or does when it is asked for something else: one that
     /// does nothing at all is not to blame for each thing that it leaves out.
     async fn uses_session(&mut self) -> bool {
-        if !self.used_session {
-            self.stimulate(vec![Command::KeepAlive, Command::Poll, Command::Logout]);
+        if !self.used_session && self.station.manners.probe {
+            self.stimulate(&[Command::KeepAlive, Command::Poll, Command::Logout]);
             self.settle().await;
         }
         self.used_session
@@ -440,11 +461,18 @@ impl<'a> Runner<'a> {
         let Some(taken) = self.current.as_ref() else {
             return Ok(());
         };
-        let Some(tree) = taken.tree.clone() else {
+        let Some(tree) = taken.found.tree.clone() else {
             return Ok(());
         };
+        if self.station.manners.between != Between::Fresh
+            && let Some(other) = other_login(tests, &tree)
+        {
+            return Err(Stop::Inconclusive(format!(
+                "the client logs in with {other}: this case is about the other kind of login"
+            )));
+        }
         // A message that breaks the tables is charged for that; what its parts say is then open.
-        let invalid = taken.broken;
+        let invalid = taken.found.broken;
         let place = self.place();
         self.judge.charge(
             item,
@@ -461,7 +489,10 @@ impl<'a> Runner<'a> {
                 ..place.clone()
             };
             let rule = format!("{wanted}: {}", test.condition);
-            if !holds && invalid {
+            if matches!(test.condition, Condition::Digest(_)) && self.value("password").is_none() {
+                let text = "the suite does not know the password".to_owned();
+                self.judge.inconclusive(&charged, &rule, text, at);
+            } else if !holds && invalid {
                 self.judge.inconclusive(
                     &charged,
                     &rule,
@@ -484,6 +515,9 @@ impl<'a> Runner<'a> {
     }
 
     async fn reply_default(&mut self) -> Result<(), Stop> {
+        if self.wants_poll && self.current.as_ref().is_some_and(|t| t.found.session.is_some()) {
+            return self.answer(&[Edit::Poll(true)], &[], None).await;
+        }
         self.answer(&[], &[], None).await
     }
 
@@ -500,11 +534,11 @@ impl<'a> Runner<'a> {
             return Ok(());
         };
         for name in requests {
-            let request = server_request(name, &self.target.credentials.user).map_err(Stop::Error)?;
-            self.engine.queue(&request);
+            let request = server_request(name, &self.user).map_err(Stop::Error)?;
+            self.station.engine.queue(&request);
         }
-        let now = millis(self.target.epoch.elapsed());
-        let mut outgoing = handle(&mut self.engine, &taken.arrived.request, now);
+        let now = self.station.now_ms();
+        let mut outgoing = handle(&mut self.station.engine, &taken.arrived.request, now);
         if let Some(code) = status {
             outgoing = self.status_answer(&taken, code).unwrap_or(outgoing);
         }
@@ -523,7 +557,13 @@ impl<'a> Runner<'a> {
             sending: Sending::Normal,
         };
         let refused = outgoing_code.is_some_and(|c| c >= 400) || status_code != 200;
-        let broken = taken.broken || refused;
+        let broken = taken.found.broken || refused;
+        // Asking for a poll is a wish of the tester, not of the case: an answer without room for it goes as it is.
+        let edits = if self.wants_poll && draft.tree.is_none() {
+            &[]
+        } else {
+            edits
+        };
         let encoded = draft
             .encode(edits, &|name| self.kept.get(name).cloned())
             .map_err(|e| {
@@ -538,9 +578,9 @@ impl<'a> Runner<'a> {
         let reading = crate::codec::xml::read(&encoded.body, None);
         let readable = reading.is_strict().then(|| reread(&encoded.body)).flatten();
         let answer = to_answer(encoded);
-        if let Some(tree) = &taken.tree {
-            self.conversation
-                .answered(tree, readable.as_ref().map(|m| &m.tree));
+        if let (Some(tree), Some(key)) = (&taken.found.tree, &taken.found.key) {
+            let answered = readable.as_ref().map(|m| &m.tree);
+            self.station.conversations.answered(key, tree, answered);
         }
         let response = match &answer {
             Answer::Response(http) => Ok(http.clone()),
@@ -553,7 +593,7 @@ impl<'a> Runner<'a> {
 
     /// Status of this code under the TransactionIDs of the request.
     fn status_answer(&self, taken: &Taken, code: u16) -> Option<Outgoing> {
-        let envelope = Envelope::of(taken.tree.as_ref()?)?;
+        let envelope = Envelope::of(taken.found.tree.as_ref()?)?;
         let parts = envelope
             .transactions
             .iter()
@@ -593,7 +633,7 @@ impl<'a> Runner<'a> {
             initiator: Initiator::Iut,
             request: taken.arrived.request.clone(),
             response,
-            started_ms: millis(taken.since.duration_since(self.target.epoch)),
+            started_ms: millis(taken.since.duration_since(self.station.host.epoch)),
             duration_ms: millis(taken.since.elapsed()),
         }));
     }
@@ -605,30 +645,55 @@ impl<'a> Runner<'a> {
         };
         let since = Instant::now();
         let first = command.primitive();
-        self.settle().await;
-        self.stimulate(vec![command]);
         let item = fence.item.clone().unwrap_or_else(|| self.case.scr[0].clone());
-        loop {
-            let Some(taken) = self.arrival().await else {
-                return Err(Stop::Inconclusive(format!("the fence did not come: no {first}")));
-            };
-            let hit = taken
-                .tree
-                .as_ref()
-                .and_then(Envelope::of)
-                .is_some_and(|e| e.transactions.iter().any(|t| t.name == first));
-            self.current = Some(taken);
-            if hit {
-                break;
+        let patience = self.station.manners.patience;
+        let mut wish = vec![command];
+        let mut grace = match patience {
+            // It is left alone first: it may do what the fence is by itself, or what it must not do.
+            Some(patience) => patience.grace(&self.wish).max(patience.soon),
+            None => {
+                self.settle().await;
+                Duration::ZERO
             }
-            self.reply_default().await?;
-        }
-        let place = self.place();
-        let before = self.since_reply.len().saturating_sub(1);
+        };
+        self.wish.clear();
+        let mut began = since;
+        let (before, number) = loop {
+            // A client that came back by itself is one that acts: what follows is of the new session.
+            if let Some(at) = self.since_reply.iter().position(|(name, _)| name == first) {
+                break (at, self.since_reply[at].1);
+            }
+            if self.current.is_some() {
+                self.reply_default().await?;
+            }
+            match self.arrival(began, grace).await {
+                Some(taken) => self.current = Some(taken),
+                None if wish.is_empty() => {
+                    let why = self
+                        .station
+                        .trouble()
+                        .map(|t| format!(": {t}"))
+                        .unwrap_or_default();
+                    return Err(Stop::Inconclusive(format!(
+                        "the fence did not come: no {first}{why}"
+                    )));
+                }
+                None => {
+                    self.stimulate(&std::mem::take(&mut wish));
+                    (began, grace) = (Instant::now(), self.station.manners.late);
+                }
+            }
+        };
+        self.station.forget();
+        let place = Place {
+            exchange: Some(number),
+            part: Some(Part::Request),
+            ..Place::default()
+        };
         let unwanted = self.since_reply[..before]
             .iter()
-            .find(|n| fence.silent.contains(n))
-            .cloned();
+            .find(|(n, _)| fence.silent.contains(n))
+            .map(|(n, _)| n.clone());
         let of = fence.silent.join(", ");
         let text = match &unwanted {
             Some(name) => format!("{name} came before {first}"),
@@ -650,9 +715,6 @@ impl<'a> Runner<'a> {
     }
 
     fn finish(mut self, stop: Option<Stop>, started: Instant) -> CaseOutput {
-        if let Some(stimulus) = self.stimulus.take() {
-            stimulus.abort();
-        }
         let mut reason = String::new();
         match stop {
             None | Some(Stop::Charged) => {}
@@ -679,27 +741,72 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// For every Login-Request of a message: whether it holds exactly one proof, in words, and its path.
-pub fn login_proofs(tree: &Tree) -> Vec<(bool, String, String)> {
-    let Some(envelope) = Envelope::of(tree) else {
-        return Vec::new();
+/// The proof of a Login-Request that is correct, but not the kind that these conditions ask for: a login
+/// by password is no evidence about digests, and the reverse.
+pub fn other_login(tests: &[Test], tree: &Tree) -> Option<&'static str> {
+    let request = Path::parse("Login-Request").ok()?.first(tree)?;
+    let proofs: Vec<&str> = ["Password", "DigestSchema", "DigestBytes"]
+        .into_iter()
+        .filter(|name| tree.child(request, name).is_some())
+        .collect();
+    let [proof] = proofs.as_slice() else {
+        return None;
     };
-    envelope
-        .transactions
+    let asks_for_another = tests.iter().any(|test| {
+        let (path, wanted) = match &test.condition {
+            Condition::Present(path) | Condition::Digest(path) => (path, true),
+            Condition::Absent(path) => (path, false),
+            _ => return false,
+        };
+        let last = path.names().last();
+        let of_proof = last.is_some_and(|n| matches!(n, "Password" | "DigestSchema" | "DigestBytes"));
+        of_proof && (last == Some(*proof)) != wanted
+    });
+    asks_for_another.then_some(*proof)
+}
+
+/// How many of the first preconditions only log the client in: asked for, awaited, answered as usual.
+fn login_prefix(case: &Case) -> usize {
+    match case.preconditions.as_slice() {
+        [
+            Step::Stimulate(commands),
+            Step::On { incoming, .. },
+            Step::Reply {
+                edits,
+                requests,
+                status: None,
+            },
+            ..,
+        ] if is_login(commands)
+            && incoming.times == 1
+            && incoming.primitives == ["Login-Request"]
+            && edits.is_empty()
+            && requests.is_empty() =>
+        {
+            3
+        }
+        _ => 0,
+    }
+}
+
+fn is_login(commands: &[Command]) -> bool {
+    matches!(commands, [Command::Login | Command::LoginDigest])
+}
+
+/// Whether the first thing that a case wants of the client is what only one that is not logged in does.
+pub fn begins_logged_out(case: &Case) -> bool {
+    let first = case
+        .preconditions
         .iter()
-        .filter(|t| t.name == "Login-Request")
-        .filter_map(|t| t.primitive)
-        .map(|request| {
-            let found: Vec<&str> = ["Password", "DigestSchema", "DigestBytes"]
-                .into_iter()
-                .filter(|name| tree.child(request, name).is_some())
-                .collect();
-            let text = if found.is_empty() {
-                "Login-Request holds no proof".to_owned()
-            } else {
-                format!("Login-Request holds {}", found.join(" and "))
-            };
-            (found.len() == 1, text, tree.path(request))
-        })
-        .collect()
+        .chain(&case.procedure)
+        .find_map(|step| match step {
+            Step::Stimulate(commands) => Some(commands),
+            _ => None,
+        });
+    first.is_some_and(|c| is_login(c) || *c == [Command::DiscoverVersions])
+}
+
+/// Whether a case begins with a login that any open session can stand for.
+pub fn begins_in_session(case: &Case) -> bool {
+    login_prefix(case) > 0
 }

@@ -1,6 +1,8 @@
 //! How a case ends, whichever side was under test.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::base::ItemId;
 use crate::case::Case;

@@ -4,15 +4,23 @@
 mod claims;
 mod client_iut;
 mod conclude;
+mod conversations;
 pub mod dispatcher;
+mod driver;
+mod driver_process;
+pub mod driver_protocol;
 mod expectation;
+mod harvest;
+mod intake;
 mod judge;
 pub mod mutants;
 mod outcome;
-pub mod passive;
 mod plan;
+mod prompt;
+mod real_client;
 mod reference;
 mod server_iut;
+mod station;
 mod suite;
 mod tally;
 mod target;
@@ -25,9 +33,12 @@ use crate::event::{CaseResult, Event, Subscriber};
 use crate::record::Exchange;
 
 pub use claims::derived_ics;
-pub use dispatcher::{Iut, RunOptions, run};
+pub use dispatcher::{Iut, RunOptions, Upper, run};
+pub use driver::{Settings, client_config};
+pub use driver_process::DriverCommand;
 pub use plan::{Plan, Unit};
-pub use reference::{EmbeddedServer, reference_accounts};
+pub use prompt::Console;
+pub use reference::{EmbeddedClient, EmbeddedServer, reference_accounts};
 pub use suite::Suite;
 
 /// Speaks to every subscriber, in order.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::base::{CaseId, ItemId};
 use crate::case::{Case, Expected, Fence, Step, Test, account_of};

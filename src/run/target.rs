@@ -1,7 +1,9 @@
 //! The server under test: where it is and how to speak to it.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::peer::Credentials;
 use crate::transport::client::Address;
