@@ -422,6 +422,12 @@ impl Runner<'_> {
                 "a precondition does not hold: {text}"
             )));
         }
+        if self.station.manners.between != Between::Fresh && !self.station.has_met_client() {
+            return Err(Stop::Inconclusive(format!(
+                "{text}, and nothing at all yet: does it use the server http://{}/?",
+                self.station.address()
+            )));
+        }
         // What the client sent may have been unreadable: then that is the breach, and it is charged.
         let broken = self.judge.tally.verdict() >= Verdict::Warn;
         let in_session = self.station.conversations.session().is_some();

@@ -71,6 +71,8 @@ struct Pending {
     until: Instant,
     /// Lines since the order that were no answer.
     noise: usize,
+    /// Whether it cannot hear any more. What it still has to say is waited for, but not for long.
+    deaf: bool,
 }
 
 /// A driver that runs.
@@ -210,9 +212,23 @@ impl DriverProcess {
     }
 
     async fn hello(&mut self) -> Result<(), String> {
-        let heard = match self.running.as_mut() {
-            Some(running) => running.output.recv().await,
-            None => None,
+        let mut deaf = false;
+        let heard = loop {
+            let Some(running) = self.running.as_mut() else {
+                break None;
+            };
+            let heard = match deaf {
+                false => running.output.recv().await,
+                // What it still has to say explains more than that it does not listen.
+                true => match tokio::time::timeout(LAST_WORDS, running.output.recv()).await {
+                    Ok(heard) => heard,
+                    Err(_) => break Some(Heard::InputClosed),
+                },
+            };
+            match heard {
+                Some(Heard::InputClosed) => deaf = true,
+                heard => break heard,
+            }
         };
         let message = match heard {
             Some(Heard::Line(text)) => parse(&text)?,
@@ -281,6 +297,7 @@ impl DriverProcess {
             word,
             until: Instant::now() + self.how.limit,
             noise: 0,
+            deaf: false,
         });
         self.say(&message);
     }
@@ -304,12 +321,22 @@ impl DriverProcess {
             let (id, word) = (pending.id, pending.word);
             let heard = tokio::select! {
                 heard = running.output.recv() => heard,
-                () = tokio::time::sleep_until(pending.until) => break Ack::Dead(format!(
-                    "the driver did not answer `{}` within {:?} (timers.command)",
-                    spelled(word),
-                    self.how.limit
-                )),
+                () = tokio::time::sleep_until(pending.until) => {
+                    if pending.deaf {
+                        break Ack::Dead(self.obituary(Some(&Heard::InputClosed)).await);
+                    }
+                    break Ack::Dead(format!(
+                        "the driver did not answer `{}` within {:?} (timers.command)",
+                        spelled(word),
+                        self.how.limit
+                    ));
+                }
             };
+            if matches!(heard, Some(Heard::InputClosed)) {
+                pending.deaf = true;
+                pending.until = pending.until.min(Instant::now() + LAST_WORDS);
+                continue;
+            }
             let Some(Heard::Line(text)) = heard else {
                 break Ack::Dead(self.obituary(heard.as_ref()).await);
             };

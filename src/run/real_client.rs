@@ -356,25 +356,26 @@ impl Call<'_> {
         let foreseen = self.foresee(&wanted).await;
         console.say(&foreseen.words(patience));
         console.say(&format!("The client is to use the server http://{address}/"));
+        let spoken = self
+            .first_contact(&mut station, &credentials, &mut stop, &mut state)
+            .await;
         let version = match wanted.as_slice() {
-            [only] => Some(*only),
-            _ => {
-                self.first_contact(&mut station, &credentials, &mut stop, &mut state)
-                    .await
-            }
+            [only] => *only,
+            _ => spoken.unwrap_or(Version::V12),
         };
-        let version = version.unwrap_or(Version::V12);
         let versions = [version];
         let mut plan = self.plan(&versions);
         sort_for_people(&mut plan);
         self.started(bus, address, &versions, plan.units.len());
         let mut rest = Gone("interrupted".to_owned());
-        if !state.interrupted {
+        if !state.interrupted && !station.holds_one() {
+            let why = station
+                .trouble()
+                .map_or_else(|| format!("no message came to http://{address}/"), str::to_owned);
+            state.unreachable = Some(why.clone());
+            rest = Gone(why);
+        } else if !state.interrupted {
             let prompted = async {
-                let settings = self.settings(station.address(), version, &credentials);
-                if !station.holds_one() && station.carry_out(Order::Configure(settings)).await.is_err() {
-                    return Err(Gone("nobody is there to act".to_owned()));
-                }
                 for unit in plan.units.iter().filter(|u| !is_generated(u.case)) {
                     if let Some(why) = station.dead().map(str::to_owned) {
                         return Err(self.lost(&why, bus, &mut state));
@@ -421,6 +422,7 @@ impl Call<'_> {
             () = stop => { state.interrupted = true; None }
             arrived = station.next(began, late) => arrived,
         }?;
+        // The answer to the prompt is still awaited: the first case does that.
         let version = reread(&arrived.request.body).and_then(|m| self.suite.checker.check(&m).version);
         station.hold(arrived);
         version

@@ -126,6 +126,8 @@ pub struct Station {
     dead: Option<String>,
     /// A message that came before the case that takes it.
     held: VecDeque<Arrived>,
+    /// Whether the client was ever seen.
+    met: bool,
     /// Whether anything happened since the client was last seen to be quiet.
     stirred: bool,
     strays: usize,
@@ -157,6 +159,7 @@ impl Station {
             trouble: None,
             dead: None,
             held: VecDeque::new(),
+            met: false,
             stirred: true,
             strays: 0,
         }
@@ -198,6 +201,12 @@ impl Station {
             (None, Some(why)) if !self.obeyed => Some(why),
             _ => None,
         }
+    }
+
+    /// Whether a message of the client ever came. One that was never seen may be anywhere: what does not
+    /// come from it is no breach.
+    pub fn has_met_client(&self) -> bool {
+        self.met
     }
 
     /// Why there is nobody any more who makes the client act.
@@ -285,6 +294,7 @@ impl Station {
             };
             self.stirred = true;
             if self.manners.between == Between::Fresh || is_csp(&arrived.request) {
+                self.met = true;
                 return Some(arrived);
             }
             self.strays += 1;
