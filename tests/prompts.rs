@@ -169,7 +169,8 @@ fn a_person_needs_few_prompts_for_a_client_that_lives() {
 /// Answers that are there before they are asked for, and then the end of standard input.
 #[test]
 fn what_is_skipped_is_no_breach() {
-    for answers in ["", "skip\n", "cannot\ncannot\n", "what?\ndone\n"] {
+    let all = ["", "skip\n", "cannot\ncannot\n", "what?\ndone\n"];
+    let each = |answers: &str| {
         let dir = tempfile::tempdir().unwrap();
         let mut child = start(dir.path());
         child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
@@ -179,5 +180,10 @@ fn what_is_skipped_is_no_breach() {
         assert_eq!(output.status.code(), Some(7), "{answers:?}: nobody came");
         let reason = report["cases"][0]["reason"].as_str().unwrap();
         assert!(!reason.is_empty(), "{answers:?}");
-    }
+    };
+    std::thread::scope(|scope| {
+        for answers in all {
+            scope.spawn(move || each(answers));
+        }
+    });
 }
