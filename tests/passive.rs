@@ -239,7 +239,11 @@ fn a_login_by_digest_is_one_about_digests() {
             Some("pass")
         );
         assert_eq!(verdict(&report, "CSP-LOGIND-C-002"), digest);
-        assert_eq!(verdict(&report, "CSP-LOGINP-C-001"), "na", "optional, and never seen");
+        assert_eq!(
+            verdict(&report, "CSP-LOGINP-C-001"),
+            "na",
+            "optional, and never seen"
+        );
     }
 }
 
@@ -356,7 +360,10 @@ fn a_recorded_client_is_judged() {
             assert!(finding["rule"].as_str().is_some_and(|r| !r.is_empty()));
             assert!(finding["place"]["exchange"].is_u64(), "{finding}");
             let place = &finding["place"];
-            assert!(place["path"].is_string() || place["position"]["line"].is_u64(), "{finding}");
+            assert!(
+                place["path"].is_string() || place["position"]["line"].is_u64(),
+                "{finding}"
+            );
             let item = report["items"]
                 .as_array()
                 .unwrap()

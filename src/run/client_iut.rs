@@ -1,7 +1,6 @@
 //! One case against a client under test: the lower tester is the server of a station.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,41 +10,26 @@ use crate::base::ItemId;
 use crate::case::{Case, Condition, Fence, Step, Test};
 use crate::codec::deviation::{Draft, Edit, Sending};
 use crate::event::Silence;
-use crate::message::{Envelope, Mode, Path, Tree};
+use crate::message::{Envelope, Mode, Tree};
 use crate::peer::compose::{self, Part as TransactionPart};
 use crate::peer::contents::server_request;
-use crate::peer::fault::Fault;
 use crate::peer::server::Outgoing;
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::spec::{Command, Role, Version};
-use crate::transport::server::{Answer, Arrived, listen};
+use crate::transport::server::{Answer, Arrived};
 use crate::verdict::{Part, Place, Verdict};
 
 use super::CaseOutput;
 use super::conclude::{millis, result, suite_error, unreached};
-use super::driver::{EmbeddedTester, Order, Settings, UpperTester};
+use super::driver::Order;
 use super::intake::{self, Found};
 use super::judge::{Judge, Values, condition, first_code};
 use super::reference::{handle, to_answer, version_of};
-use super::station::{Between, Host, Manners, Station};
+use super::shape::{begins_logged_out, login_prefix, other_login};
+use super::station::{Between, Station};
 use super::suite::{Suite, reread};
 use super::tally::Tally;
-
-/// How the embedded client under test is made.
-#[derive(Debug)]
-pub struct ClientTarget {
-    /// Its account.
-    pub credentials: Credentials,
-    /// Its fault.
-    pub fault: Option<Fault>,
-    /// Word in everything that this run creates.
-    pub run_id: String,
-    /// When the run began.
-    pub epoch: Instant,
-    /// Seed.
-    pub seed: u64,
-}
 
 enum Stop {
     Inconclusive(String),
@@ -53,56 +37,8 @@ enum Stop {
     Error(String),
 }
 
-/// Runs one case with an embedded client of its own.
-pub async fn run_case(suite: &Suite, target: &ClientTarget, case: &Case, version: Version) -> CaseOutput {
-    let started = Instant::now();
-    match embedded_station(suite, target, version, Manners::embedded()).await {
-        Ok(mut station) => run_case_at(suite, &mut station, &target.credentials, case, version).await,
-        Err(text) => {
-            let mut judge = judge_of(suite, version);
-            suite_error(&mut judge, case, &text);
-            CaseOutput {
-                result: result(case, judge, text, Vec::new(), started),
-                exchanges: Vec::new(),
-                declined: Vec::new(),
-                dead: false,
-            }
-        }
-    }
-}
-
-/// A station on loopback with the embedded client.
-///
-/// # Errors
-/// There is no loopback, or no HTTP client.
-pub async fn embedded_station(
-    suite: &Suite,
-    target: &ClientTarget,
-    version: Version,
-    manners: Manners,
-) -> Result<Station, String> {
-    let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-        .await
-        .map_err(|e| format!("no listener on loopback: {e}"))?;
-    let settings = Settings {
-        url: format!("http://{}/", listener.address),
-        version,
-        credentials: target.credentials.clone(),
-        client_id: format!("http://imps-scr.invalid/{}", target.run_id),
-    };
-    let tester = EmbeddedTester::new(&settings, format!("{}#1", target.run_id), target.fault.clone())?;
-    let host = Host {
-        accounts: vec![target.credentials.clone()],
-        max_keep_alive: 3600,
-        seed: target.seed,
-        epoch: target.epoch,
-        slowness: 1,
-    };
-    let tester = UpperTester::Embedded(Box::new(tester));
-    Ok(Station::new(suite, listener, host, tester, manners))
-}
-
-fn judge_of(suite: &Suite, version: Version) -> Judge<'_> {
+/// A judge of clients that nothing was charged by yet.
+pub fn judge_of(suite: &Suite, version: Version) -> Judge<'_> {
     Judge {
         suite,
         role: Role::Client,
@@ -664,7 +600,14 @@ impl Runner<'_> {
         };
         self.wish.clear();
         let mut began = since;
+        let mut came = 0;
         let (before, number) = loop {
+            came += 1;
+            if came > self.station.manners.most {
+                return Err(Stop::Inconclusive(format!(
+                    "{came} messages came and none was {first}"
+                )));
+            }
             // A client that came back by itself is one that acts: what follows is of the new session.
             if let Some(at) = self.since_reply.iter().position(|(name, _)| name == first) {
                 break (at, self.since_reply[at].1);
@@ -745,74 +688,4 @@ impl Runner<'_> {
             exchanges,
         }
     }
-}
-
-/// The proof of a Login-Request that is correct, but not the kind that these conditions ask for: a login
-/// by password is no evidence about digests, and the reverse.
-pub fn other_login(tests: &[Test], tree: &Tree) -> Option<&'static str> {
-    let request = Path::parse("Login-Request").ok()?.first(tree)?;
-    let proofs: Vec<&str> = ["Password", "DigestSchema", "DigestBytes"]
-        .into_iter()
-        .filter(|name| tree.child(request, name).is_some())
-        .collect();
-    let [proof] = proofs.as_slice() else {
-        return None;
-    };
-    let asks_for_another = tests.iter().any(|test| {
-        let (path, wanted) = match &test.condition {
-            Condition::Present(path) | Condition::Digest(path) => (path, true),
-            Condition::Absent(path) => (path, false),
-            _ => return false,
-        };
-        let last = path.names().last();
-        let of_proof = last.is_some_and(|n| matches!(n, "Password" | "DigestSchema" | "DigestBytes"));
-        of_proof && (last == Some(*proof)) != wanted
-    });
-    asks_for_another.then_some(*proof)
-}
-
-/// How many of the first preconditions only log the client in: asked for, awaited, answered as usual.
-fn login_prefix(case: &Case) -> usize {
-    match case.preconditions.as_slice() {
-        [
-            Step::Stimulate(commands),
-            Step::On { incoming, .. },
-            Step::Reply {
-                edits,
-                requests,
-                status: None,
-            },
-            ..,
-        ] if is_login(commands)
-            && incoming.times == 1
-            && incoming.primitives == ["Login-Request"]
-            && edits.is_empty()
-            && requests.is_empty() =>
-        {
-            3
-        }
-        _ => 0,
-    }
-}
-
-fn is_login(commands: &[Command]) -> bool {
-    matches!(commands, [Command::Login | Command::LoginDigest])
-}
-
-/// Whether the first thing that a case wants of the client is what only one that is not logged in does.
-pub fn begins_logged_out(case: &Case) -> bool {
-    let first = case
-        .preconditions
-        .iter()
-        .chain(&case.procedure)
-        .find_map(|step| match step {
-            Step::Stimulate(commands) => Some(commands),
-            _ => None,
-        });
-    first.is_some_and(|c| is_login(c) || *c == [Command::DiscoverVersions])
-}
-
-/// Whether a case begins with a login that any open session can stand for.
-pub fn begins_in_session(case: &Case) -> bool {
-    login_prefix(case) > 0
 }

@@ -21,6 +21,7 @@ pub struct Conversations {
     /// Whether there is only one client: what it invents belongs to its last conversation.
     alone: bool,
     born: u64,
+    anybody: bool,
 }
 
 #[derive(Debug)]
@@ -50,6 +51,7 @@ impl Conversations {
             current: None,
             alone,
             born: 0,
+            anybody: false,
         }
     }
 
@@ -58,9 +60,9 @@ impl Conversations {
         self.all.get(self.current.as_ref()?)?.conversation.session()
     }
 
-    /// Whether nobody ever logged in.
-    pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
+    /// Whether anybody ever tried to log in.
+    pub fn has_seen_login(&self) -> bool {
+        self.anybody
     }
 
     /// Finds the conversation of a message and judges it.
@@ -71,6 +73,7 @@ impl Conversations {
         {
             self.open(key);
             self.current = Some(key.clone());
+            self.anybody = true;
         }
         match key.as_ref().and_then(|k| self.all.get_mut(k)) {
             Some(entry) => Placed {

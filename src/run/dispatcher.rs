@@ -21,9 +21,9 @@ use crate::spec::{Ics, Profile, Role, Version};
 use crate::transport::client::Address;
 use crate::verdict::{Conformance, Verdict};
 
-use super::client_iut::{self, ClientTarget};
 use super::conclude::millis;
 use super::driver_process::DriverCommand;
+use super::embedded_client::{self, ClientTarget};
 use super::outcome::{self, Inputs};
 use super::plan::{Plan, Unit};
 use super::prompt::Console;
@@ -400,7 +400,7 @@ impl Peers {
                 server_iut::run_case(suite, target, unit.case, unit.version).await
             }
             (Role::Client, _, Some(target)) => {
-                client_iut::run_case(suite, target, unit.case, unit.version).await
+                embedded_client::run_case(suite, target, unit.case, unit.version).await
             }
             _ => CaseOutput {
                 result: not_run(unit.case, unit.version, "no peer of this role was set up"),

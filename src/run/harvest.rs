@@ -23,15 +23,15 @@ use crate::spec::{Role, Version};
 use crate::transport::server::{Answer, Arrived, Listener};
 use crate::verdict::{Part, Place};
 
-use super::client_iut::other_login;
+use super::client_iut::judge_of;
 use super::conclude::millis;
 use super::conversations::{Conversations, client_of, first};
 use super::intake::{Found, is_csp, judge_message, names};
 use super::judge::{Judge, Values, condition};
 use super::reference::{handle, to_answer, version_of};
+use super::shape::other_login;
 use super::station::no_csp;
 use super::suite::{Suite, reread};
-use super::tally::Tally;
 
 /// The case that carries what the general rules found.
 pub const CASE: &str = "IMPS-1.2-con-passive-C";
@@ -296,15 +296,6 @@ impl<'a> Watch<'a> {
         result.scr.clone_from(&case.scr);
         result.silence = silence;
         Some(result)
-    }
-}
-
-fn judge_of(suite: &Suite, version: Version) -> Judge<'_> {
-    Judge {
-        suite,
-        role: Role::Client,
-        version,
-        tally: Tally::default(),
     }
 }
 

@@ -69,9 +69,9 @@ pub fn judge_message(
     let Some(message) = read.message else {
         return found;
     };
-    let stranger = conversations.is_empty();
+    let stranger = !conversations.has_seen_login();
     let mut placed = conversations.place(&judge.suite.tables.syntax, &message.tree);
-    if stranger && placed.key.is_none() {
+    if stranger {
         // A client that was logged in before the suite was started cannot know that its session is gone.
         placed.judgements.retain(|j| {
             let of_before = !j.holds && j.rule == "session-id";

@@ -3,21 +3,19 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::base::CaseId;
-use crate::case::{Case, Step};
 use crate::event::{CaseResult, Event, RunOutcome};
 use crate::peer::Credentials;
 use crate::record::Exchange;
-use crate::spec::{AccountName, Command, Profile, Role, Version};
+use crate::spec::{AccountName, Profile, Role, Version};
 use crate::transport::server::{Listener, listen};
 
-use super::client_iut::{ClientTarget, begins_in_session, begins_logged_out, embedded_station, run_case_at};
+use super::client_iut::run_case_at;
 use super::conclude::millis;
 use super::dispatcher::{self, Iut, RunOptions, State, Upper};
 use super::driver::{Order, Settings, UpperTester};
@@ -25,20 +23,16 @@ use super::driver_process::{DriverCommand, DriverProcess};
 use super::harvest::{self, HarvestSetup};
 use super::outcome::{self, Inputs};
 use super::plan::{Plan, Unit};
-use super::prompt::{Console, Person};
 use super::reference::reference_accounts;
-use super::station::{Between, Host, Manners, Patience, Station};
-use super::suite::{Suite, reread};
+use super::shape::is_generated;
+use super::station::{Between, Host, Manners, Station};
+use super::suite::Suite;
 use super::{Bus, CaseOutput};
 
 /// Longest KeepAliveTime granted to a client that a driver makes act, in seconds.
-const KEEP_ALIVE: u32 = 3600;
+pub(super) const KEEP_ALIVE: u32 = 3600;
 /// Most messages of a real client that one step takes.
-const MAX_MESSAGES: usize = 10_000;
-/// How much longer than granted a session lives while a person is at work.
-const PATIENT_CLOCK: u32 = 20;
-/// About how long a person needs for one prompt.
-const SECONDS_A_PROMPT: u64 = 20;
+pub(super) const MAX_MESSAGES: usize = 2_000;
 
 /// Tests a real client and tells `bus`.
 ///
@@ -73,19 +67,20 @@ pub async fn run(
     }
 }
 
-struct Call<'a> {
-    suite: &'a Suite,
-    iut: &'a Iut,
-    profile: &'a Profile,
-    options: &'a RunOptions,
+/// What a run of a real client is about.
+pub(super) struct Call<'a> {
+    pub(super) suite: &'a Suite,
+    pub(super) iut: &'a Iut,
+    pub(super) profile: &'a Profile,
+    pub(super) options: &'a RunOptions,
     epoch: Instant,
 }
 
 /// Why cases are not run.
-struct Gone(String);
+pub(super) struct Gone(pub(super) String);
 
 impl Call<'_> {
-    fn accounts(&self) -> Vec<Credentials> {
+    pub(super) fn accounts(&self) -> Vec<Credentials> {
         self.profile
             .accounts
             .values()
@@ -96,7 +91,12 @@ impl Call<'_> {
             .collect()
     }
 
-    fn settings(&self, listener: SocketAddr, version: Version, credentials: &Credentials) -> Settings {
+    pub(super) fn settings(
+        &self,
+        listener: SocketAddr,
+        version: Version,
+        credentials: &Credentials,
+    ) -> Settings {
         Settings {
             url: format!("http://{listener}/"),
             version,
@@ -110,7 +110,7 @@ impl Call<'_> {
     }
 
     /// Who logs in: A, or whoever there is.
-    fn first_account(&self, accounts: &[Credentials]) -> Credentials {
+    pub(super) fn first_account(&self, accounts: &[Credentials]) -> Credentials {
         let a = self.profile.account(AccountName::A).map(|a| a.user.as_str());
         let nobody = Credentials {
             user: "wv:somebody@imps-scr.invalid".to_owned(),
@@ -120,7 +120,7 @@ impl Call<'_> {
         found.or(accounts.first()).cloned().unwrap_or(nobody)
     }
 
-    fn host(&self, accounts: Vec<Credentials>, max_keep_alive: u32, slowness: u32) -> Host {
+    pub(super) fn host(&self, accounts: Vec<Credentials>, max_keep_alive: u32, slowness: u32) -> Host {
         Host {
             accounts,
             max_keep_alive,
@@ -130,14 +130,14 @@ impl Call<'_> {
         }
     }
 
-    fn started(&self, bus: &mut Bus, address: SocketAddr, versions: &[Version], planned: usize) {
+    pub(super) fn started(&self, bus: &mut Bus, address: SocketAddr, versions: &[Version], planned: usize) {
         let (roles, _) = dispatcher::scope(self.iut, self.options);
         let mut about = dispatcher::info(self.suite, self.iut, self.options, &roles, versions, planned);
         about.address = address.to_string();
         bus.emit(&Event::RunStarted(Arc::new(about)));
     }
 
-    fn plan(&self, versions: &[Version]) -> Plan<'_> {
+    pub(super) fn plan(&self, versions: &[Version]) -> Plan<'_> {
         let filter = self.options.filter.as_ref().map(|(_, f)| f);
         Plan::new(self.suite, &[Role::Client], versions, filter)
     }
@@ -288,7 +288,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    fn lost(&self, why: &str, bus: &mut Bus, state: &mut State) -> Gone {
+    pub(super) fn lost(&self, why: &str, bus: &mut Bus, state: &mut State) -> Gone {
         let text = format!("nobody makes the client act any more: {why}");
         bus.emit(&Event::Notice(text.clone()));
         state.caveats.push(text.clone());
@@ -297,7 +297,7 @@ impl Call<'_> {
     }
 
     /// Runs a case and tells what came of it.
-    async fn one(
+    pub(super) async fn one(
         &self,
         station: &mut Station,
         unit: Unit<'_>,
@@ -317,159 +317,6 @@ impl Call<'_> {
         tell(bus, unit, &output);
         state.results.push(output.result);
         state.done += 1;
-    }
-
-    /// With a person: the written cases, in an order that asks for little.
-    async fn prompted(
-        &self,
-        listener: Listener,
-        console: &Arc<Console>,
-        bus: &mut Bus,
-        stop: impl Future<Output = ()>,
-    ) -> Arc<RunOutcome> {
-        let address = listener.address;
-        let accounts = self.accounts();
-        let credentials = self.first_account(&accounts);
-        let timers = &self.profile.timers;
-        let patience = Patience {
-            periodic: timers.keep_alive + timers.quiet,
-            soon: timers.quiet,
-        };
-        let manners = Manners {
-            late: timers.person,
-            quiet: timers.quiet,
-            most: MAX_MESSAGES,
-            between: Between::Keep,
-            patience: Some(patience),
-            probe: false,
-        };
-        let granted = u32::try_from(timers.keep_alive.as_secs().max(1)).unwrap_or(KEEP_ALIVE);
-        let anybody = accounts.is_empty();
-        let host = self.host(accounts, granted, PATIENT_CLOCK);
-        let person = Person::new(Arc::clone(console), timers.person, anybody);
-        let tester = UpperTester::Person(Box::new(person));
-        let mut station = Station::new(self.suite, listener, host, tester, manners);
-        let (_, wanted) = dispatcher::scope(self.iut, self.options);
-        let mut stop = std::pin::pin!(stop);
-        let mut state = State::default();
-
-        let foreseen = self.foresee(&wanted).await;
-        console.say(&foreseen.words(patience));
-        console.say(&format!("The client is to use the server http://{address}/"));
-        let spoken = self
-            .first_contact(&mut station, &credentials, &mut stop, &mut state)
-            .await;
-        let version = match wanted.as_slice() {
-            [only] => *only,
-            _ => spoken.unwrap_or(Version::V12),
-        };
-        let versions = [version];
-        let mut plan = self.plan(&versions);
-        sort_for_people(&mut plan);
-        self.started(bus, address, &versions, plan.units.len());
-        let mut rest = Gone("interrupted".to_owned());
-        if !state.interrupted && !station.holds_one() {
-            let why = station
-                .trouble()
-                .map_or_else(|| format!("no message came to http://{address}/"), str::to_owned);
-            state.unreachable = Some(why.clone());
-            rest = Gone(why);
-        } else if !state.interrupted {
-            let prompted = async {
-                for unit in plan.units.iter().filter(|u| !is_generated(u.case)) {
-                    if let Some(why) = station.dead().map(str::to_owned) {
-                        return Err(self.lost(&why, bus, &mut state));
-                    }
-                    self.one(&mut station, *unit, &credentials, bus, &mut state).await;
-                }
-                Ok(())
-            };
-            let done = tokio::select! {
-                biased;
-                () = &mut stop => None,
-                done = prompted => Some(done),
-            };
-            match done {
-                None => state.interrupted = true,
-                Some(Err(gone)) => rest = gone,
-                Some(Ok(())) => rest = Gone(String::new()),
-            }
-        }
-        if let UpperTester::Person(person) = station.tester() {
-            person.tell(&format!(
-                "That is all; {} prompts were needed. Thank you",
-                person.asked()
-            ));
-        }
-        self.finish(&plan, &versions, state, &rest, bus)
-    }
-
-    /// Asks for a login and waits for the first message, which tells the version. It is kept for the
-    /// first case.
-    async fn first_contact<S: Future<Output = ()>>(
-        &self,
-        station: &mut Station,
-        credentials: &Credentials,
-        stop: &mut Pin<&mut S>,
-        state: &mut State,
-    ) -> Option<Version> {
-        let settings = self.settings(station.address(), Version::V12, credentials);
-        station.ask([Order::Configure(settings), Order::Act(Command::Login)]);
-        let began = Instant::now();
-        let late = station.manners.late;
-        let arrived = tokio::select! {
-            biased;
-            () = stop => { state.interrupted = true; None }
-            arrived = station.next(began, late) => arrived,
-        }?;
-        // The answer to the prompt is still awaited: the first case does that.
-        let version = reread(&arrived.request.body).and_then(|m| self.suite.checker.check(&m).version);
-        station.hold(arrived);
-        version
-    }
-
-    /// Runs the plan against the embedded client and counts what it is asked for.
-    async fn foresee(&self, versions: &[Version]) -> Foreseen {
-        let version = versions.last().copied().unwrap_or(Version::V12);
-        let mut plan = self.plan(&[version]);
-        sort_for_people(&mut plan);
-        let none = Duration::ZERO;
-        let manners = Manners {
-            between: Between::Keep,
-            patience: Some(Patience {
-                periodic: none,
-                soon: none,
-            }),
-            ..Manners::embedded()
-        };
-        let Some((_, credentials)) = reference_accounts().into_iter().next() else {
-            return Foreseen::default();
-        };
-        let target = ClientTarget {
-            credentials: credentials.clone(),
-            fault: None,
-            run_id: "plan".to_owned(),
-            epoch: Instant::now(),
-            seed: self.options.seed,
-        };
-        let Ok(mut station) = embedded_station(self.suite, &target, version, manners).await else {
-            return Foreseen::default();
-        };
-        let UpperTester::Embedded(tester) = station.tester() else {
-            return Foreseen::default();
-        };
-        let asked = tester.asked();
-        for unit in plan.units.iter().filter(|u| !is_generated(u.case)) {
-            // Only what was asked for counts; what the case comes to is nobody's verdict.
-            let _ = run_case_at(self.suite, &mut station, &credentials, unit.case, version).await;
-        }
-        let asked = asked.lock().map(|a| a.clone()).unwrap_or_default();
-        let by_itself = |o: &&Order| matches!(o, Order::Act(Command::KeepAlive | Command::Poll));
-        let periodic = asked.iter().filter(by_itself).count();
-        Foreseen {
-            prompts: asked.len() - periodic,
-            periodic,
-        }
     }
 
     /// Left alone.
@@ -552,7 +399,7 @@ impl Call<'_> {
     }
 
     /// Results for what was planned and not run, and the outcome.
-    fn finish(
+    pub(super) fn finish(
         &self,
         plan: &Plan<'_>,
         versions: &[Version],
@@ -631,65 +478,4 @@ fn emit_places(bus: &mut Bus, result: &CaseResult, exchanges: &[Arc<Exchange>]) 
             exchange: Arc::clone(exchange),
         });
     }
-}
-
-/// What a run with a person will ask for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Foreseen {
-    /// Prompts that a client which keeps its session alive and follows Poll needs.
-    prompts: usize,
-    /// What such a client does by itself and another one is asked for.
-    periodic: usize,
-}
-
-impl Foreseen {
-    fn words(self, patience: Patience) -> String {
-        let most = self.prompts + self.periodic;
-        let waits = patience.periodic.as_secs().saturating_mul(self.periodic as u64);
-        let minutes = (self.prompts as u64 * SECONDS_A_PROMPT + waits).div_ceil(60);
-        format!(
-            "You will be asked for about {} things to do with the client ({most} at most, if it neither keeps its \
-             session alive nor polls by itself); that takes about {minutes} minutes. Ctrl-C ends it and keeps what is known",
-            self.prompts
-        )
-    }
-}
-
-fn is_generated(case: &Case) -> bool {
-    case.tags.iter().any(|t| t == "generated")
-}
-
-/// An order in which the client stays logged in as long as possible: the login by password, what happens
-/// in its session, what ends the session, what needs a client that is logged out.
-fn sort_for_people(plan: &mut Plan<'_>) {
-    plan.units.sort_by_key(|unit| {
-        let ends = ends_session(unit.case);
-        match (begins_in_session(unit.case), ends) {
-            (false, false) if begins_with_password(unit.case) => 0,
-            (false, false) if !begins_logged_out(unit.case) => 1,
-            (true, false) => 1,
-            (true, true) => 2,
-            (false, _) => 3,
-        }
-    });
-}
-
-fn begins_with_password(case: &Case) -> bool {
-    let mut steps = case.preconditions.iter().chain(&case.procedure);
-    matches!(steps.next(), Some(Step::Stimulate(c)) if *c == [Command::Login])
-}
-
-/// Whether a case ends the session that it runs in, or comes out of it logged in anew.
-fn ends_session(case: &Case) -> bool {
-    case.preconditions
-        .iter()
-        .chain(&case.procedure)
-        .any(|step| match step {
-            Step::Stimulate(commands) => *commands == [Command::Logout],
-            Step::Fence(fence) => fence.command == Some(Command::Login),
-            Step::Reply { requests, status, .. } => {
-                status.is_some() || requests.iter().any(|r| r == "Disconnect")
-            }
-            _ => false,
-        })
 }

@@ -258,9 +258,13 @@ impl Station {
     /// Why it was not done.
     pub async fn carry_out(&mut self, order: Order) -> Result<(), String> {
         self.ask([order]);
+        let mut came = 0;
         while let Some(arrived) = self.receive(Instant::now(), Duration::ZERO).await {
+            came += 1;
             if self.held.len() < MAX_HELD {
                 self.held.push_back(arrived);
+            } else if came > self.manners.most {
+                return Err(format!("{came} messages came meanwhile"));
             }
         }
         self.trouble().map_or(Ok(()), |why| Err(why.to_owned()))
@@ -287,7 +291,7 @@ impl Station {
     /// The next message of the client. Orders are carried out meanwhile; `None` when none is left and
     /// nothing came for `grace` after `began` or the last acknowledgement.
     pub async fn next(&mut self, began: Instant, grace: Duration) -> Option<Arrived> {
-        loop {
+        for _ in 0..self.manners.most {
             let arrived = match self.held.pop_front() {
                 Some(arrived) => arrived,
                 None => self.receive(began, grace).await?,
@@ -300,6 +304,7 @@ impl Station {
             self.strays += 1;
             let _ = arrived.answer.send(no_csp());
         }
+        None
     }
 
     async fn receive(&mut self, began: Instant, grace: Duration) -> Option<Arrived> {
