@@ -268,17 +268,23 @@ fn options_that_make_no_sense_together_are_refused() {
     }
 }
 
-/// The sample of the guide, extracted and run.
-#[test]
-fn the_sample_driver_of_the_guide_works() {
+/// The code of the guide; none, with a printed reason, where there is no Python to run it.
+fn sample() -> Option<String> {
     let python = Command::new("python3").arg("--version").output();
     if !python.is_ok_and(|p| p.status.success()) {
         println!("skipped: there is no python3");
-        return;
+        return None;
     }
     let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/DRIVERS.md")).unwrap();
     let (_, rest) = guide.split_once("```python\n").unwrap();
     let (code, _) = rest.split_once("```").unwrap();
+    Some(code.to_owned())
+}
+
+/// The sample of the guide, extracted and run.
+#[test]
+fn the_sample_driver_of_the_guide_works() {
+    let Some(code) = sample() else { return };
     assert!(code.lines().count() <= 75, "the sample is to be short");
     let dir = tempfile::tempdir().unwrap();
     let path: PathBuf = dir.path().join("driver.py");
@@ -293,28 +299,107 @@ fn the_sample_driver_of_the_guide_works() {
             finished.stdout
         );
     }
-    let verdicts = finished.case_verdicts();
-    for case in [
-        "LOGINP-C-001",
-        "LOGIN-C-001",
-        "KALIVE-C-001",
-        "POLL-C-001",
-        "LOGOUT-C-001",
-    ] {
-        for version in ["1.1", "1.2"] {
-            let key = (format!("IMPS-1.2-con-{case}"), version.to_owned());
-            assert_eq!(
-                verdicts.get(&key).map(String::as_str),
-                Some("pass"),
-                "{key:?}\n{}",
-                finished.stdout
-            );
-        }
-    }
+    assert_passed(&finished, &["1.1", "1.2"]);
     let unsupported = reasons(&finished);
     assert!(
         unsupported.iter().any(|r| r.contains("login-digest")),
         "{unsupported:?}"
+    );
+}
+
+/// The cases that the sample supports.
+fn assert_passed(finished: &Finished, versions: &[&str]) {
+    let verdicts = finished.case_verdicts();
+    let supported = [
+        "LOGINP-C-001",
+        "LOGIN-C-001",
+        "KALIVE-C-001",
+        "KALIVE-C-002",
+        "POLL-C-001",
+        "POLL-C-002",
+        "STATUS-C-001",
+        "LOGOUT-C-001",
+        "SESS-C-001",
+    ];
+    for case in supported {
+        for version in versions {
+            let key = (format!("IMPS-1.2-con-{case}"), (*version).to_owned());
+            let found = verdicts.get(&key).map(String::as_str);
+            assert_eq!(found, Some("pass"), "{key:?}\n{}", finished.stdout);
+        }
+    }
+}
+
+/// A client with a life of its own: it polls all the time, comes back by itself when its session is ended,
+/// and does what it is told only after the driver has said that it is done. Nobody is blamed for that.
+#[test]
+fn a_client_with_a_life_of_its_own_is_not_blamed() {
+    let Some(code) = sample() else { return };
+    let code = code
+        .replace(
+            "for line in sys.stdin:",
+            "import threading, time\n\
+             lock = threading.RLock()\n\
+             def later(order):\n\
+             \x20   time.sleep(0.1)\n\
+             \x20   with lock: do(order)\n\
+             def live():\n\
+             \x20   while True:\n\
+             \x20       time.sleep(0.04)\n\
+             \x20       with lock:\n\
+             \x20           if session: send(request('<Polling-Request/>', ''))\n\
+             threading.Thread(target=live, daemon=True).start()\n\
+             for line in sys.stdin:",
+        )
+        .replace(
+            "        say(type=\"done\", id=order[\"id\"], **do(order))",
+            "        if order['command'] in ('configure', 'reset'):\n\
+             \x20           with lock: say(type='done', id=order['id'], **do(order))\n\
+             \x20       else:\n\
+             \x20           threading.Thread(target=later, args=(order,), daemon=True).start()\n\
+             \x20           say(type='done', id=order['id'], result='ok')\n\
+             \x20           say(type='event', event='told the client')",
+        )
+        .replace(
+            "        session = None\n    asked",
+            "        session = None\n    if 'Polling' not in body and re.search('<Code>604<', answer):\n\
+             \x20       do({'command': 'login'})\n    asked",
+        );
+    let dir = tempfile::tempdir().unwrap();
+    let path: PathBuf = dir.path().join("driver.py");
+    fs::write(&path, code).unwrap();
+    let driver = format!("python3 {}", path.display());
+    let profile = dir.path().join("client.yaml");
+    fs::write(
+        &profile,
+        format!("name: lively\nrole: client\nlisten: 127.0.0.1:0\ncsp: 1.2\n{TIMERS}\ndriver: {driver}\n"),
+    )
+    .unwrap();
+    let profile = profile.to_str().unwrap().to_owned();
+    let finished = Running::start(
+        dir,
+        &[
+            "run",
+            "--profile",
+            &profile,
+            "--filter",
+            "role(client) - tag(generated)",
+        ],
+    )
+    .wait(None);
+    for verdict in ["fail", "warn", "error"] {
+        assert_eq!(
+            finished.items(verdict),
+            Vec::<String>::new(),
+            "{}",
+            finished.stdout
+        );
+    }
+    assert_passed(&finished, &["1.2"]);
+    assert!(
+        finished.stdout.contains("driver: told the client"),
+        "{}",
+        finished.stdout
     );
 }
 

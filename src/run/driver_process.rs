@@ -48,8 +48,10 @@ const MAX_RESTARTS: u8 = 2;
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long its exit status is waited for once its output ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// Lines of its standard error that explain why it died.
-const KEPT_ERRORS: usize = 5;
+/// Lines of its standard error that are kept until somebody asks.
+const KEPT_ERRORS: usize = 50;
+/// How many of them explain why it died.
+const LAST_ERRORS: usize = 5;
 /// Most notices between two cases; the rest are counted.
 const MAX_NOTICES: usize = 50;
 /// Lines that wait to be read; beyond that the driver waits.
@@ -428,7 +430,8 @@ impl DriverProcess {
         };
         let errors = lock(&running.errors);
         if !errors.is_empty() {
-            let lines: Vec<&str> = errors.iter().map(String::as_str).collect();
+            let skipped = errors.len().saturating_sub(LAST_ERRORS);
+            let lines: Vec<&str> = errors.iter().skip(skipped).map(String::as_str).collect();
             text.push_str("; its last words: ");
             text.push_str(&lines.join(" / "));
         }
