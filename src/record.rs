@@ -36,6 +36,8 @@ impl HttpMessage {
 pub enum Failure {
     /// No connection could be made.
     Unreachable(String),
+    /// There is a connection, but no TLS on it.
+    Tls(String),
     /// The peer closed before a full answer.
     Closed(String),
     /// No full answer within this many milliseconds.
@@ -52,6 +54,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Unreachable(why) => write!(f, "no connection: {why}"),
+            Failure::Tls(why) => write!(f, "no TLS connection: {why}"),
             Failure::Closed(why) => write!(f, "the connection was closed before a full answer: {why}"),
             Failure::Timeout(ms) => write!(f, "no full answer within {ms} ms"),
             Failure::NotHttp(why, _) => write!(f, "the answer is not HTTP: {why}"),

@@ -75,7 +75,7 @@ fn every_key_is_described() {
         (include_str!("../src/codec/deviation.rs"), "struct RawEdit"),
         (include_str!("../src/peer/fault.rs"), "struct RawFault"),
         (include_str!("../src/spec/command.rs"), "enum Command"),
-        (include_str!("../src/peer/server.rs"), "enum ServerFault"),
+        (include_str!("../src/peer/server/mod.rs"), "enum ServerFault"),
         (include_str!("../src/peer/client.rs"), "enum ClientFault"),
     ] {
         let keys = keys(source, name);

@@ -473,7 +473,7 @@ fn wrong_options() {
     refused(&["run", "--filter", "colour(red)"], &["--filter"]);
     refused(&["run", "--csp", "1.3"], &["1.3"]);
     refused(&["run", "--jobs", "0"], &["--jobs"]);
-    refused(&["run", "--target", "https://127.0.0.1/"], &["--target"]);
+    refused(&["run", "--target", "https://"], &["--target"]);
     refused(&["run", "--target", "http://"], &["--target"]);
     refused(
         &["run", "--role", "client", "--target", "http://127.0.0.1/"],
@@ -603,6 +603,7 @@ fn working(
     let config = ServerConfig {
         accounts,
         max_keep_alive: 3600,
+        functions: imps_scr::peer::server::served_functions(),
         seed: 7,
     };
     let engine = Mutex::new(ServerEngine::new(config, suite.checker));

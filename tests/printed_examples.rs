@@ -57,6 +57,7 @@ fn server() -> ServerEngine {
     let config = ServerConfig {
         accounts: vec![printed_account()],
         max_keep_alive: 3600,
+        functions: imps_scr::peer::server::served_functions(),
         seed: 7,
     };
     ServerEngine::new(config, checker())

@@ -30,6 +30,9 @@ fn the_sample_is_fresh() {
     redact(&mut report);
     let json = format!("{report:#}\n");
     let mut page = read("index.html").replace(&started, TIME);
+    for written in [minutes, css_string] {
+        page = page.replace(&written(&minutes(&started)), &written(&minutes(TIME)));
+    }
     for digest in &digests {
         page = page.replace(digest, DIGEST);
     }
@@ -61,6 +64,24 @@ fn the_sample_is_a_report() {
     let report = imps_scr::report::Report::read("report.json", text).unwrap();
     assert!(report.is_self_test());
     assert!(report.cases.iter().all(|c| !c.criteria.is_empty()));
+}
+
+/// The time as the page says it.
+fn minutes(time: &str) -> String {
+    match time.get(..16).and_then(|t| t.split_once('T')) {
+        Some((day, minute)) => format!("{day} {minute} UTC"),
+        None => time.to_owned(),
+    }
+}
+
+/// The same in the margin of a printed page.
+fn css_string(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            c if c.is_ascii_alphanumeric() => c.to_string(),
+            c => format!("\\{:x} ", c as u32),
+        })
+        .collect()
 }
 
 fn redact(value: &mut Value) {

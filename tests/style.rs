@@ -26,6 +26,7 @@ fn server(style: Style, media_type: &'static str, chunked: bool) -> Peer {
     let config = ServerConfig {
         accounts,
         max_keep_alive: 90,
+        functions: imps_scr::peer::server::served_functions(),
         seed: 3,
     };
     let engine = Mutex::new(ServerEngine::new(config, Arc::clone(&suite.checker)));

@@ -12,11 +12,12 @@ use crate::codec::deviation::{Draft, Edit, Sending};
 use crate::codec::xml;
 use crate::message::{Child, NodeId, Path, Tree};
 use crate::spec::model::Model;
-use crate::spec::syntax::LeafType;
+use crate::spec::syntax::{LeafType, Syntax};
 use crate::spec::{Command, Group, Role, Version};
 use crate::verdict::Strength;
 
 use super::Case;
+use super::cover::{Aspect, Cover};
 use super::step::{Condition, Expected, Fence, Incoming, Step, Test};
 
 /// A correct message of a peer, from which cases are generated.
@@ -28,8 +29,30 @@ pub struct Sample {
     pub version: Version,
     /// Its primitive.
     pub primitive: String,
+    /// How a step names the message that is sent, or that it answers: `ClientCapability-Request.full`.
+    pub step: String,
     /// The message.
     pub tree: Tree,
+}
+
+impl Sample {
+    /// Whether the envelope and the octets are varied too; once is enough for what all messages share.
+    fn is_whole(&self) -> bool {
+        matches!(self.step.as_str(), "Login-Request" | "KeepAlive-Request")
+    }
+
+    /// The transaction that the message belongs to, in the table of transactions.
+    fn transaction(&self) -> &'static str {
+        match self.step.split('.').next().unwrap_or_default() {
+            "Login-Request" => "T02",
+            "Service-Request" => "T04",
+            "ClientCapability-Request" => "T05",
+            "Logout-Request" => "T06",
+            "GetSPInfo-Request" => "T10",
+            "Polling-Request" => "T01",
+            _ => "T08",
+        }
+    }
 }
 
 struct Variant {
@@ -37,7 +60,7 @@ struct Variant {
     key: String,
     /// In words.
     words: String,
-    edit: Edit,
+    edits: Vec<Edit>,
     kind: Kind,
 }
 
@@ -53,6 +76,32 @@ enum Kind {
     Edge,
     /// A request in mode Response.
     Mode,
+    /// In a session that was never opened, or in none.
+    Session,
+    /// Refused with a code (what a client gets).
+    Refused(u16),
+    /// No answer, or an error of HTTP (what a client gets).
+    Unanswered,
+}
+
+impl Kind {
+    fn is_valid_message(self) -> bool {
+        matches!(
+            self,
+            Kind::Edge | Kind::Session | Kind::Refused(_) | Kind::Unanswered
+        )
+    }
+
+    fn aspect(self, key: &str) -> Aspect {
+        match self {
+            Kind::Structure if key.starts_with("swap") => Aspect::Order,
+            Kind::Structure | Kind::Octets | Kind::Mode => Aspect::Child,
+            Kind::Type | Kind::Edge => Aspect::Types,
+            Kind::Session | Kind::Refused(600 | 601 | 604) => Aspect::Session,
+            Kind::Refused(_) => Aspect::Refusal,
+            Kind::Unanswered => Aspect::Silence,
+        }
+    }
 }
 
 /// All generated cases for these samples.
@@ -90,17 +139,112 @@ fn variants(checker: &Checker, sample: &Sample) -> Vec<Variant> {
         if out.iter().any(|v: &Variant| v.key == key) {
             return;
         }
-        let invalid = is_invalid(checker, sample, &edit);
-        if invalid == (kind != Kind::Edge) {
+        if kind.is_valid_message() == !is_invalid(checker, sample, &edit) {
             out.push(Variant {
                 key,
                 words,
-                edit,
+                edits: vec![edit],
                 kind,
             });
         }
     };
-    for id in tree.walk(tree.root()) {
+    let from = match Path::parse(&sample.primitive).ok().and_then(|p| p.first(tree)) {
+        Some(primitive) if !sample.is_whole() => primitive,
+        _ => tree.root(),
+    };
+    element_variants(checker, sample, from, &mut push);
+    if sample.is_whole() {
+        envelope_variants(sample, &mut push);
+        octet_variants(&mut push);
+    }
+    let syntax = checker.syntax();
+    match sample.from {
+        Role::Client => out.extend(session_variants(sample)),
+        Role::Server => out.extend(answer_variants(syntax, sample)),
+    }
+    out
+}
+
+/// A request in a session that was never opened, and outside any.
+fn session_variants(sample: &Sample) -> Vec<Variant> {
+    // Both may stand outside a session.
+    if matches!(sample.primitive.as_str(), "Login-Request" | "GetSPInfo-Request") {
+        return Vec::new();
+    }
+    let known = |text: &str| path(&[text]);
+    let (Some(id), Some(kind)) = (
+        known("SessionDescriptor/SessionID"),
+        known("SessionDescriptor/SessionType"),
+    ) else {
+        return Vec::new();
+    };
+    vec![
+        Variant {
+            key: "session.unknown".into(),
+            words: "in a session that was never opened".into(),
+            edits: vec![Edit::Set(id.clone(), "$unknown-session".into())],
+            kind: Kind::Session,
+        },
+        Variant {
+            key: "session.none".into(),
+            words: "outside any session".into(),
+            edits: vec![Edit::Drop(id), Edit::Set(kind, "Outband".into())],
+            kind: Kind::Session,
+        },
+    ]
+}
+
+/// What a client may get in place of the answer: a refusal by each code of the table, an ended session,
+/// nothing, an error of HTTP.
+fn answer_variants(syntax: &Syntax, sample: &Sample) -> Vec<Variant> {
+    let request = sample.step.split('.').next().unwrap_or_default();
+    let rows = [syntax.primitive(request), syntax.primitive(&sample.primitive)];
+    let mut codes: Vec<u16> = rows
+        .into_iter()
+        .flatten()
+        .flat_map(|row| row.codes.iter().copied())
+        .chain([500, 503])
+        .filter(|c| *c >= 400 && *c != 401)
+        .filter(|c| syntax.code(*c).is_some_and(|row| row.since <= sample.version))
+        .collect();
+    if request != "Login-Request" {
+        codes.push(604);
+    }
+    codes.sort_unstable();
+    codes.dedup();
+    let mut out: Vec<Variant> = codes
+        .into_iter()
+        .map(|code| Variant {
+            key: format!("refuse.{code}"),
+            words: format!("refused with code {code}"),
+            edits: vec![Edit::Status(code)],
+            kind: Kind::Refused(code),
+        })
+        .collect();
+    out.push(Variant {
+        key: "no-answer".into(),
+        words: "no answer, the connection is closed".into(),
+        edits: vec![Edit::Close],
+        kind: Kind::Unanswered,
+    });
+    out.push(Variant {
+        key: "http-503".into(),
+        words: "an error of HTTP in place of the answer".into(),
+        edits: vec![Edit::Empty, Edit::HttpStatus(503)],
+        kind: Kind::Unanswered,
+    });
+    out
+}
+
+/// Breaches of content models and types, one for each element below `from`.
+fn element_variants(
+    checker: &Checker,
+    sample: &Sample,
+    from: NodeId,
+    push: &mut dyn FnMut(String, String, Kind, Edit),
+) {
+    let tree = &sample.tree;
+    for id in tree.walk(from) {
         let element = tree.get(id);
         let group = group_of(tree, id);
         let name = &element.name;
@@ -130,12 +274,28 @@ fn variants(checker: &Checker, sample: &Sample) -> Vec<Variant> {
                     }
                 }
             }
-            Model::Text => leaf_variants(checker, sample, id, group, &mut push),
+            Model::Text => leaf_variants(checker, sample, id, group, push),
             Model::Empty | Model::Any => {}
         }
     }
-    envelope_variants(sample, &mut push);
-    octet_variants(&mut push);
+}
+
+/// Every way to break the content model or the type of one element of a message: for mutants. Each with
+/// a key and what is changed, in words.
+pub fn breaches(checker: &Checker, version: Version, tree: &Tree) -> Vec<(String, String, Edit)> {
+    let sample = Sample {
+        from: Role::Server,
+        version,
+        primitive: String::new(),
+        step: String::new(),
+        tree: tree.clone(),
+    };
+    let mut out: Vec<(String, String, Edit)> = Vec::new();
+    element_variants(checker, &sample, tree.root(), &mut |key, words, kind, edit| {
+        if kind != Kind::Edge && out.iter().all(|(k, ..)| *k != key) {
+            out.push((key, words, edit));
+        }
+    });
     out
 }
 
@@ -216,6 +376,10 @@ fn leaf_variants(
                 Kind::Edge,
                 max.to_string(),
             );
+            // Nobody could be answered in no octets at all.
+            if name == "ParserSize" {
+                return;
+            }
             set(
                 "min",
                 format!("{name} with its smallest value {min}"),
@@ -354,6 +518,13 @@ fn case_of(sample: &Sample, variant: &Variant) -> Option<Case> {
         object: under_test,
         description: match variant.kind {
             Kind::Edge => "A valid value at the edge of its type is not refused as invalid.".into(),
+            Kind::Session => {
+                "A request that needs a session is refused where there is none, and served in one.".into()
+            }
+            Kind::Refused(_) => "A refusal is taken, and the client goes on working.".into(),
+            Kind::Unanswered => {
+                "An answer that does not come is survived, and the client goes on working.".into()
+            }
             _ => "A message that breaks the tables is refused (any 4xx or 5xx, CSP or HTTP: Q10), and the \
                   peer goes on working."
                 .into(),
@@ -363,17 +534,24 @@ fn case_of(sample: &Sample, variant: &Variant) -> Option<Case> {
         versions: vec![sample.version],
         tags: vec![
             "generated".into(),
-            if variant.kind == Kind::Edge {
+            if matches!(variant.kind, Kind::Edge) {
                 "positive"
             } else {
                 "negative"
             }
             .into(),
         ],
+        covers: vec![Cover {
+            transaction: sample.transaction().into(),
+            aspect: variant.kind.aspect(&variant.key),
+        }],
         preconditions,
         procedure,
         after: Vec::new(),
         pass: match (under_test, variant.kind) {
+            (Role::Client, Kind::Refused(604)) => {
+                "nothing in the ended session before the next Login-Request"
+            }
             (Role::Client, _) => "the client goes on working: it logs in anew",
             (Role::Server, Kind::Edge) => "answered, and the session goes on",
             (Role::Server, Kind::Mode) => "refused or ignored, and the valid request is served",
@@ -390,7 +568,7 @@ type Parts = (ItemId, Vec<Step>, Vec<Step>);
 fn server_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
     let lane = || "A".to_owned();
     let send = |edits: Vec<Edit>| Step::Send {
-        primitives: vec![sample.primitive.clone()],
+        primitives: vec![sample.step.clone()],
         lane: lane(),
         edits,
     };
@@ -421,6 +599,9 @@ fn server_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
         Kind::Type => "CSP-TYPE-S-008",
         Kind::Edge => "CSP-TYPE-S-009",
         Kind::Mode => "CSP-ENV-S-019",
+        Kind::Session => "CSP-SESS-S-001",
+        // Answers: nothing that a server gets.
+        Kind::Refused(_) | Kind::Unanswered => return None,
     })
     .ok()?;
     let expected = match variant.kind {
@@ -440,7 +621,7 @@ fn server_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
     });
     let (procedure, preconditions) = if sample.primitive == "Login-Request" {
         let steps = vec![
-            send(vec![variant.edit.clone()]),
+            send(variant.edits.clone()),
             judged,
             Step::Fence(Fence {
                 lane: lane(),
@@ -451,7 +632,7 @@ fn server_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
         ];
         (steps, Vec::new())
     } else {
-        (vec![send(vec![variant.edit.clone()]), judged, control], login()?)
+        (vec![send(variant.edits.clone()), judged, control], login()?)
     };
     Some((item, procedure, preconditions))
 }
@@ -462,6 +643,9 @@ fn client_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
     }
     let item = ItemId::parse(match variant.kind {
         Kind::Edge => "CSP-TYPE-C-009",
+        Kind::Refused(600 | 601 | 604) => "CSP-SESS-C-001",
+        Kind::Refused(_) => "CSP-STATUS-C-002",
+        Kind::Unanswered => "CSP-HTTP-C-005",
         _ => "CSP-ENV-C-015",
     })
     .ok()?;
@@ -469,6 +653,7 @@ fn client_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
         incoming: Incoming {
             primitives: vec![name.to_owned()],
             times: 1,
+            within_keep_alive: false,
         },
         item,
         tests: Vec::new(),
@@ -478,11 +663,10 @@ fn client_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
         requests: Vec::new(),
         status: None,
     };
-    let (command, request) = match sample.primitive.as_str() {
-        "Login-Response" => (Command::Login, "Login-Request"),
-        "KeepAlive-Response" => (Command::KeepAlive, "KeepAlive-Request"),
-        _ => return None,
-    };
+    let request = sample.step.split('.').next().unwrap_or_default();
+    let command = Command::ALL
+        .into_iter()
+        .find(|c| c.primitive() == request && *c != Command::Idle)?;
     let again = |charged: Option<ItemId>| {
         vec![
             Step::Stimulate(vec![Command::Login]),
@@ -496,7 +680,21 @@ fn client_steps(sample: &Sample, variant: &Variant) -> Option<Parts> {
         again(None)
     };
     preconditions.extend([Step::Stimulate(vec![command]), on(request, None)]);
-    let mut procedure = vec![reply(vec![variant.edit.clone()])];
+    if matches!(variant.kind, Kind::Refused(600 | 601 | 604)) {
+        let silent = ["KeepAlive-Request", "Polling-Request", "Logout-Request"];
+        let procedure = vec![
+            reply(variant.edits.clone()),
+            Step::Stimulate(vec![Command::KeepAlive]),
+            Step::Fence(Fence {
+                lane: "A".into(),
+                item: None,
+                silent: silent.map(str::to_owned).to_vec(),
+                command: Some(Command::Login),
+            }),
+        ];
+        return Some((item, procedure, preconditions));
+    }
+    let mut procedure = vec![reply(variant.edits.clone())];
     procedure.extend(again(Some(item.clone())));
     procedure.extend([
         Step::Stimulate(vec![Command::KeepAlive]),
@@ -519,6 +717,7 @@ fn expect(expected: Expected, conditions: Vec<Condition>) -> Step {
             })
             .collect(),
         decline: Vec::new(),
+        settled_by: Vec::new(),
     }
 }
 

@@ -108,6 +108,7 @@ pub fn load(files: &FileSet, items: &Items) -> Result<Cases, FileError> {
                 scr: raw.scr.clone(),
                 versions: raw.csp.clone().unwrap_or_else(|| Version::ALL.to_vec()),
                 tags: raw.tags.clone(),
+                covers: raw.covers.clone(),
                 preconditions: steps("preconditions", &raw.preconditions)?,
                 procedure: steps("procedure", &raw.procedure)?,
                 after: steps("after", &raw.after)?,

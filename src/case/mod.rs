@@ -1,5 +1,6 @@
 //! Test cases: the closed step language, loading, generation from the tables, selection.
 
+mod cover;
 pub mod generate;
 mod load;
 mod raw;
@@ -8,9 +9,10 @@ mod step;
 use crate::base::{CaseId, ItemId};
 use crate::spec::{Role, Version};
 
+pub use cover::{Aspect, Cover};
 pub use load::check;
 pub use load::{Cases, load};
-pub use step::{Condition, Expected, Fence, Incoming, Step, Test, account_of};
+pub use step::{Condition, Expected, Fence, Incoming, Step, Test, Wait, account_of};
 
 /// One test case, as the rows of an OMA test specification have it.
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub struct Case {
     pub versions: Vec<Version>,
     /// Words for filters.
     pub tags: Vec<String>,
+    /// What of which transaction it covers.
+    pub covers: Vec<Cover>,
     /// Steps before the test: a failure here is inconclusive.
     pub preconditions: Vec<Step>,
     /// The test.

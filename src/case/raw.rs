@@ -9,7 +9,8 @@ use crate::message::Path;
 use crate::spec::Command;
 use crate::spec::{Role, Version};
 
-use super::step::{Condition, Expected, Fence, Incoming, Step, Test};
+use super::Cover;
+use super::step::{Condition, Expected, Fence, Incoming, Step, Test, Wait};
 
 /// `cases/<group>/*.yaml`
 #[derive(Debug, Deserialize)]
@@ -51,6 +52,9 @@ pub struct RawCase {
     pub csp: Option<Vec<Version>>,
     #[serde(default)]
     pub tags: Vec<String>,
+    /// What of a transaction it covers.
+    #[serde(default)]
+    pub covers: Vec<Cover>,
     #[serde(default)]
     pub preconditions: Vec<RawStep>,
     pub procedure: Vec<RawStep>,
@@ -77,13 +81,15 @@ pub struct RawStep {
     stimulate: Option<String>,
     on: Option<String>,
     answers: Option<usize>,
+    within: Option<String>,
     reply: Option<String>,
     requests: Option<Vec<String>>,
     keep: Option<String>,
     from: Option<Path>,
     fence: Option<String>,
     silent: Option<Vec<String>>,
-    wait: Option<u64>,
+    wait: Option<RawWait>,
+    settled_by: Option<Vec<u16>>,
     repeat: Option<u32>,
     #[serde(rename = "do")]
     steps: Option<Vec<RawStep>>,
@@ -115,6 +121,41 @@ pub type Expand<'a> = dyn FnMut(&[RawStep]) -> Result<Vec<Step>, String> + 'a;
 
 /// Longest wait that a case may ask for, in milliseconds.
 const MAX_WAIT_MS: u64 = 60_000;
+/// `wait`: milliseconds, or a word that speaks of the KeepAliveTime in force.
+#[derive(Debug, Clone, Copy)]
+struct RawWait(Wait);
+
+impl<'de> Deserialize<'de> for RawWait {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+        impl serde::de::Visitor<'_> for V {
+            type Value = RawWait;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("milliseconds, `within-keep-alive` or `past-keep-alive`")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, ms: u64) -> Result<RawWait, E> {
+                if ms > MAX_WAIT_MS {
+                    return Err(E::custom(format!(
+                        "a wait of {ms} ms is longer than the limit of {MAX_WAIT_MS} ms"
+                    )));
+                }
+                Ok(RawWait(Wait::Millis(ms)))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<RawWait, E> {
+                match word {
+                    "within-keep-alive" => Ok(RawWait(Wait::WithinKeepAlive)),
+                    "past-keep-alive" => Ok(RawWait(Wait::PastKeepAlive)),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(word), &self)),
+                }
+            }
+        }
+        d.deserialize_any(V)
+    }
+}
+
 /// Most repetitions.
 const MAX_REPEAT: u32 = 100;
 
@@ -173,6 +214,7 @@ impl RawStep {
                 item: self.item.clone(),
                 tests,
                 decline: self.decline.clone().unwrap_or_default(),
+                settled_by: self.settled_by.clone().unwrap_or_default(),
             },
             RawStep {
                 stimulate: Some(commands),
@@ -187,6 +229,11 @@ impl RawStep {
                 incoming: Incoming {
                     primitives: list(names),
                     times: self.answers.unwrap_or(1).max(1),
+                    within_keep_alive: match self.within.as_deref() {
+                        None => false,
+                        Some("keep-alive") => true,
+                        Some(_) => return Err("`within` is `keep-alive`".to_owned()),
+                    },
                 },
                 item: self.item.clone(),
                 tests,
@@ -226,14 +273,10 @@ impl RawStep {
             RawStep {
                 bytes: Some(octets), ..
             } => Step::Bytes(octets.clone()),
-            RawStep { wait: Some(ms), .. } => {
-                if *ms > MAX_WAIT_MS {
-                    return Err(format!(
-                        "a wait of {ms} ms is longer than the limit of {MAX_WAIT_MS} ms"
-                    ));
-                }
-                Step::Wait(*ms)
-            }
+            RawStep {
+                wait: Some(RawWait(wait)),
+                ..
+            } => Step::Wait { wait: *wait, lane },
             RawStep {
                 repeat: Some(times), ..
             } => {
@@ -260,13 +303,15 @@ impl RawStep {
             (
                 "as",
                 self.lane.is_some(),
-                send || expect || fence || self.keep.is_some(),
+                send || expect || fence || self.keep.is_some() || self.wait.is_some(),
             ),
             ("edit", self.edit.is_some(), send || reply),
             ("item", self.item.is_some(), expect || on || fence),
             ("where", self.tests.is_some(), expect || on),
             ("answers", self.answers.is_some(), on),
+            ("within", self.within.is_some(), on),
             ("decline", self.decline.is_some(), expect),
+            ("settled-by", self.settled_by.is_some(), expect),
             ("requests", self.requests.is_some(), reply),
             ("from", self.from.is_some(), self.keep.is_some()),
             ("silent", self.silent.is_some(), fence),

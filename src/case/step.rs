@@ -31,6 +31,8 @@ pub enum Step {
         tests: Vec<Test>,
         /// Codes by which the peer says that it does not have this: the items become `na` unless claimed.
         decline: Vec<u16>,
+        /// Codes that fulfil the expectation as well, and end the case: nothing is left to be done.
+        settled_by: Vec<u16>,
     },
     /// Client under test: make the client act, one command after the other.
     Stimulate(Vec<Command>),
@@ -64,8 +66,13 @@ pub enum Step {
     },
     /// Proves that the peer is alive and, where a silence is to be shown, that nothing more comes.
     Fence(Fence),
-    /// Waits this many milliseconds; only for cases about time.
-    Wait(u64),
+    /// Lets time go by; only for cases about time.
+    Wait {
+        /// How long.
+        wait: Wait,
+        /// Lane whose KeepAliveTime counts (server under test).
+        lane: String,
+    },
     /// Runs steps several times.
     Repeat {
         /// How often.
@@ -73,6 +80,29 @@ pub enum Step {
         /// What.
         steps: Vec<Step>,
     },
+}
+
+/// How long to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Milliseconds.
+    Millis(u64),
+    /// Six tenths of the KeepAliveTime in force.
+    WithinKeepAlive,
+    /// Longer than the KeepAliveTime in force: by a tenth, and by at least two seconds.
+    PastKeepAlive,
+}
+
+impl Wait {
+    /// In milliseconds, with the KeepAliveTime in force in seconds.
+    pub fn millis(self, keep_alive: u32) -> u64 {
+        let time = u64::from(keep_alive) * 1000;
+        match self {
+            Wait::Millis(ms) => ms,
+            Wait::WithinKeepAlive => time * 6 / 10,
+            Wait::PastKeepAlive => time + (time / 10).max(2000),
+        }
+    }
 }
 
 /// A fence.
@@ -110,6 +140,8 @@ pub struct Incoming {
     pub primitives: Vec<String>,
     /// How many transactions with it, in one message or several.
     pub times: usize,
+    /// It has to come before the KeepAliveTime in force is over.
+    pub within_keep_alive: bool,
 }
 
 /// A condition with the item it is charged to.
@@ -150,7 +182,10 @@ impl Step {
     /// The lanes that this step uses.
     pub fn lanes(&self, out: &mut Vec<String>) {
         let lane = match self {
-            Step::Send { lane, .. } | Step::Expect { lane, .. } | Step::Keep { lane, .. } => lane,
+            Step::Send { lane, .. }
+            | Step::Expect { lane, .. }
+            | Step::Keep { lane, .. }
+            | Step::Wait { lane, .. } => lane,
             Step::Fence(fence) => &fence.lane,
             Step::Repeat { steps, .. } => {
                 steps.iter().for_each(|s| s.lanes(out));
@@ -240,14 +275,18 @@ impl std::fmt::Display for Step {
                 item,
                 tests,
                 decline,
+                settled_by,
             } => {
                 write!(f, "{lane} gets {expected}{}", Charged(item.as_ref()))?;
                 lines(f, tests)?;
-                if decline.is_empty() {
-                    return Ok(());
+                let listed = |codes: &[u16]| codes.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+                if !settled_by.is_empty() {
+                    write!(f, "\n- {} fulfils it too, and ends the case", listed(settled_by))?;
                 }
-                let codes: Vec<String> = decline.iter().map(u16::to_string).collect();
-                write!(f, "\n- the peer may decline with {}", codes.join(", "))
+                if !decline.is_empty() {
+                    write!(f, "\n- the peer may decline with {}", listed(decline))?;
+                }
+                Ok(())
             }
             Step::Stimulate(commands) => {
                 let commands: Vec<&str> = commands.iter().map(|c| c.as_str()).collect();
@@ -261,6 +300,9 @@ impl std::fmt::Display for Step {
                 write!(f, "the client sends {}", incoming.primitives.join(" or "))?;
                 if incoming.times > 1 {
                     write!(f, ", {} times", incoming.times)?;
+                }
+                if incoming.within_keep_alive {
+                    f.write_str(", before KeepAliveTime is over")?;
                 }
                 write!(f, "{}", Charged(item.as_ref()))?;
                 lines(f, tests)
@@ -282,7 +324,11 @@ impl std::fmt::Display for Step {
             Step::Keep { name, path, .. } => write!(f, "keep {path} as ${name}"),
             Step::Fence(fence) => write!(f, "{fence}"),
             Step::Bytes(octets) => write!(f, "send the octets {octets:?} on a connection of their own"),
-            Step::Wait(ms) => write!(f, "wait {ms} ms"),
+            Step::Wait { wait, lane } => match wait {
+                Wait::Millis(ms) => write!(f, "wait {ms} ms"),
+                Wait::WithinKeepAlive => write!(f, "wait for six tenths of the KeepAliveTime of {lane}"),
+                Wait::PastKeepAlive => write!(f, "wait for longer than the KeepAliveTime of {lane}"),
+            },
             Step::Repeat { times, steps } => {
                 write!(f, "{times} times:")?;
                 steps.iter().try_for_each(|step| {

@@ -10,7 +10,9 @@ pub mod dfa;
 mod envelope;
 pub mod leaf;
 mod message;
+mod negotiation;
 mod rule;
+pub mod services;
 
 pub use leaf::LeafVerdict;
 pub use message::{Checked, Checker, Finding, Judged, OctetDefect};

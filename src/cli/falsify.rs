@@ -1,22 +1,36 @@
-//! `falsify`: every written fault against the cases.
+//! `falsify`: faults against the cases.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use crate::peer::fault::Fault;
-use crate::run::mutants;
+use crate::run::Suite;
+use crate::run::falsify::{Falsifier, Mutant, Verdicts};
 use crate::spec::Role;
 
 use super::{Common, Failure, complain, exit::Exit, output};
 
-/// Run the reference with each written fault: it must fail the items that the fault breaks, and no others
+/// Run the reference with each fault: it must fail the items that the fault breaks, and no others
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only faults of this side
     #[arg(long, value_name = "ROLE")]
     role: Option<Role>,
-    /// Only this fault (`imps-scr reference --list-faults` shows them)
+    /// Only faults whose name is this, or begins so when it ends in `*`
     #[arg(long, value_name = "NAME")]
     fault: Option<String>,
+    /// Which faults: written ones, those generated from every message of the reference, or all
+    #[arg(long, value_name = "KIND", value_parser = ["written", "generated", "all"], default_value = "all")]
+    kind: String,
+    /// Only this many of the generated faults, chosen by the seed
+    #[arg(long, value_name = "N")]
+    sample: Option<usize>,
+    /// Only list the faults, with the items that each breaks
+    #[arg(long)]
+    list: bool,
+    /// Mutants at one time; as many as there are processors when left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: Option<u8>,
     /// Seed of everything that is chosen by chance
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -28,52 +42,161 @@ pub struct Args {
 /// Runs `falsify`.
 ///
 /// # Errors
-/// A mistake of the user, or no loopback.
+/// A mistake of the user, or no runtime.
 pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     let suite = super::run::load_suite(common, args.cases.as_deref())?;
-    if let Some(name) = &args.fault {
-        super::reference::find(&suite.faults, name)?;
-    }
-    let chosen: Vec<&Fault> = suite
-        .faults
-        .iter()
-        .filter(|f| args.role.is_none_or(|r| r == f.role))
-        .filter(|f| args.fault.as_ref().is_none_or(|n| *n == f.name))
-        .collect();
-    if chosen.is_empty() {
-        complain("no fault is chosen");
+    let roles = args.role.map_or_else(|| Role::ALL.to_vec(), |r| vec![r]);
+    let falsifier = runtime()?
+        .block_on(Falsifier::new(&suite, &roles, args.seed))
+        .map_err(io)?;
+    let mutants = choose(args, &falsifier);
+    if mutants.is_empty() {
+        complain("no fault is chosen\n  fix: `imps-scr falsify --list` shows the names");
         return Ok(Exit::NOTHING);
     }
-    let io = |source| Failure::Io {
-        what: "failed to set up",
-        path: PathBuf::from("the embedded reference"),
-        source,
+    if args.list {
+        return list(&mutants);
+    }
+    let verdicts = all(args, &falsifier, &mutants)?;
+    report(&suite, &mutants, &verdicts, common)
+}
+
+fn choose(args: &Args, falsifier: &Falsifier<'_>) -> Vec<Mutant> {
+    let named = |mutant: &Mutant| match args.fault.as_deref() {
+        None => true,
+        Some(name) => match name.strip_suffix('*') {
+            Some(begin) => mutant.fault.name.starts_with(begin),
+            None => mutant.fault.name == name,
+        },
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(io)?;
-    let (mut killed, mut survived, mut alarms) = (0, 0, 0);
-    for fault in &chosen {
-        let verdicts = runtime
-            .block_on(mutants::falsify(&suite, fault, args.seed))
-            .map_err(io)?;
+    let mut mutants = Vec::new();
+    if args.kind != "generated" {
+        mutants.extend(falsifier.written());
+    }
+    if args.kind != "written" {
+        let mut generated = falsifier.generated();
+        if let Some(count) = args.sample {
+            fastrand::Rng::with_seed(args.seed).shuffle(&mut generated);
+            generated.truncate(count);
+        }
+        mutants.extend(generated);
+    }
+    mutants.retain(named);
+    mutants
+}
+
+fn list(mutants: &[Mutant]) -> Result<Exit, Failure> {
+    let mut text = String::new();
+    for mutant in mutants {
+        let breaks: Vec<&str> = mutant.fault.breaks.iter().map(|i| i.as_str()).collect();
+        text.push_str(&format!(
+            "{}  {} [{}]\n",
+            mutant.fault.name,
+            mutant.fault.about,
+            breaks.join(", ")
+        ));
+    }
+    output(&text)
+}
+
+/// Tries all mutants, several at a time: each is in a network and a time of its own.
+fn all(args: &Args, falsifier: &Falsifier<'_>, mutants: &[Mutant]) -> Result<Vec<Verdicts>, Failure> {
+    let jobs = match args.jobs {
+        Some(jobs) => usize::from(jobs),
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<Option<std::io::Result<Verdicts>>>> =
+        Mutex::new(mutants.iter().map(|_| None).collect());
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.min(mutants.len()))
+            .map(|_| {
+                scope.spawn(|| -> Result<(), Failure> {
+                    let runtime = runtime()?;
+                    loop {
+                        let index = next.fetch_add(1, Ordering::SeqCst);
+                        let Some(mutant) = mutants.get(index) else {
+                            return Ok(());
+                        };
+                        let verdicts = runtime.block_on(falsifier.judge(mutant));
+                        done.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(verdicts);
+                    }
+                })
+            })
+            .collect();
+        for worker in workers {
+            worker
+                .join()
+                .map_err(|_| Failure::Usage("a mutant made the suite itself stop".to_owned()))??;
+        }
+        Ok::<(), Failure>(())
+    })?;
+    done.into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .into_iter()
+        .map(|v| v.unwrap_or_else(|| Ok(Verdicts::default())).map_err(io))
+        .collect()
+}
+
+fn report(
+    suite: &Suite,
+    mutants: &[Mutant],
+    verdicts: &[Verdicts],
+    common: &Common,
+) -> Result<Exit, Failure> {
+    let (mut killed, mut survived, mut alarms, mut cases) = (0, 0, 0, 0);
+    let mut text = String::new();
+    for (mutant, verdicts) in mutants.iter().zip(verdicts) {
         killed += usize::from(verdicts.survived.is_empty());
         survived += usize::from(!verdicts.survived.is_empty());
         alarms += verdicts.false_alarms.len();
+        cases += verdicts.cases;
         if !verdicts.is_good() {
-            output(&format!("{}: {}\n{verdicts}", fault.name, fault.about))?;
+            text.push_str(&format!(
+                "{}: {}\n{verdicts}",
+                mutant.fault.name, mutant.fault.about
+            ));
         } else if common.verbose {
-            output(&format!("{}: killed\n", fault.name))?;
+            let breaks: Vec<&str> = mutant.fault.breaks.iter().map(|i| i.as_str()).collect();
+            text.push_str(&format!(
+                "{}: killed by {} ({} cases)\n",
+                mutant.fault.name,
+                breaks.join(", "),
+                verdicts.cases
+            ));
         }
     }
-    output(&format!(
-        "{} faults: {killed} killed, {survived} survived, {alarms} false alarms\n",
-        chosen.len()
-    ))?;
+    let generated = mutants.iter().filter(|m| m.generated).count();
+    let broken: std::collections::BTreeSet<_> = mutants.iter().flat_map(|m| &m.fault.breaks).collect();
+    text.push_str(&format!(
+        "{} faults ({} written, {generated} generated) against {} of {} items, {cases} runs of cases: \
+         {killed} killed, {survived} survived, {alarms} false alarms\n",
+        mutants.len(),
+        mutants.len() - generated,
+        broken.len(),
+        suite.tables.items.iter().count(),
+    ));
+    output(&text)?;
     Ok(if survived + alarms == 0 {
         Exit::OK
     } else {
         Exit::FAIL
     })
+}
+
+/// Mutants are in memory: with a paused clock their silence takes no time.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .map_err(io)
+}
+
+fn io(source: std::io::Error) -> Failure {
+    Failure::Io {
+        what: "failed to set up",
+        path: PathBuf::from("the embedded reference"),
+        source,
+    }
 }

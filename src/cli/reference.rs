@@ -7,8 +7,10 @@ use std::sync::Arc;
 use crate::peer::Credentials;
 use crate::peer::fault::Fault;
 use crate::run::driver_protocol::{self, DoneResult, FromDriver, ToDriver, Word};
-use crate::run::{EmbeddedClient, EmbeddedServer, Settings, client_config, reference_accounts};
-use crate::spec::{Command, Role, Version};
+use crate::run::{Clock, EmbeddedClient, EmbeddedServer, Settings, client_config, reference_accounts};
+use crate::spec::{Command, HttpUrl, Role, Version};
+use crate::transport::Net;
+use crate::transport::client::Address;
 
 use super::{Common, Failure, exit::Exit, output};
 
@@ -64,7 +66,9 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         return client(&runtime, fault.as_ref());
     }
     runtime.block_on(async {
-        let server = EmbeddedServer::start(args.listen, Arc::clone(&suite.checker), fault, args.seed)
+        let clock = Clock::real(tokio::time::Instant::now());
+        let checker = Arc::clone(&suite.checker);
+        let server = EmbeddedServer::start(&Net::Tcp, args.listen, checker, fault, args.seed, clock)
             .await
             .map_err(io)?;
         let mut text = format!("the reference server listens at http://{}/\n", server.address);
@@ -199,11 +203,16 @@ impl Driven<'_> {
         self.logins += 1;
         let cookie = format!("reference-{}#1", self.logins);
         let config = client_config(settings, cookie);
-        self.client = Some(EmbeddedClient::new(
-            config,
-            settings.url.clone(),
-            self.fault.cloned(),
-        )?);
+        let url = HttpUrl::parse(&settings.url)?;
+        let server = Address {
+            net: Net::Tcp,
+            tls: None,
+            host: url.host.trim_matches(['[', ']']).to_owned(),
+            port: url.port,
+            path: url.path,
+        };
+        let clock = Clock::real(tokio::time::Instant::now());
+        self.client = Some(EmbeddedClient::new(config, &server, self.fault.cloned(), clock)?);
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ use crate::run::{
 };
 use crate::spec::filter::Filter;
 use crate::spec::{HttpUrl, Ics, Profile, Role, Version};
+use crate::transport::tls::{Tls, Trust};
 use crate::verdict::{ItemVerdict, Verdict};
 
 use super::{Common, Failure, exit::Exit, output};
@@ -187,6 +188,8 @@ fn options(args: &Args, iut: &Iut, suite: &Suite) -> Result<RunOptions, Failure>
         jobs: usize::from(args.jobs),
         seed: args.seed,
         ics,
+        authorities: read_authorities(args, iut)?,
+        ..RunOptions::default()
     })
 }
 
@@ -197,6 +200,23 @@ fn named_ics(args: &Args, iut: &Iut) -> Option<PathBuf> {
     };
     let beside = args.profile.as_ref()?.parent()?;
     Some(beside.join(profile.ics.as_ref()?))
+}
+
+/// The authorities that a profile names, once they are known to be usable.
+fn read_authorities(args: &Args, iut: &Iut) -> Result<Option<String>, Failure> {
+    let Iut::Server(profile) = iut else {
+        return Ok(None);
+    };
+    let named = profile.tls.as_ref().and_then(|t| t.ca.as_ref());
+    let beside = args.profile.as_ref().and_then(|p| p.parent());
+    let (Some(name), Some(beside)) = (named, beside) else {
+        return Ok(None);
+    };
+    let path = beside.join(name);
+    let pem = read(&path)?;
+    Tls::new(&Trust::Authorities(pem.clone()))
+        .map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?;
+    Ok(Some(pem))
 }
 
 fn read_ics(path: &Path, suite: &Suite) -> Result<(String, Ics), Failure> {

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::xml::{self, WriteOptions};
-use crate::message::{Child, NodeId, Path, Tree};
+use crate::message::{Child, Elem, NodeId, Path, Tree, text};
 use crate::spec::{Group, Version};
 
 /// One change of an outgoing HTTP message. Exactly one field is set; which one is checked when it is
@@ -39,6 +39,9 @@ pub struct RawEdit {
     twice: Option<bool>,
     empty: Option<bool>,
     poll: Option<bool>,
+    status: Option<u16>,
+    chunked: Option<bool>,
+    expect_continue: Option<bool>,
 }
 
 /// One change of an outgoing HTTP message.
@@ -72,6 +75,8 @@ pub enum Edit {
     Attribute(Path, String, String),
     /// Sets Poll where the version has it.
     Poll(bool),
+    /// Puts Status with this code in the place of every primitive.
+    Status(u16),
     /// After encoding: replaces this text by that, everywhere.
     Replace(String, String),
     /// After encoding: keeps only so many octets.
@@ -96,10 +101,15 @@ pub enum Edit {
     Close,
     /// Every transaction stands twice in the message.
     Twice,
+    /// The body comes in chunks, without its length (requests).
+    Chunked,
+    /// The head asks for `100 Continue` before the body (requests).
+    ExpectContinue,
 }
 
 const ONE_KIND: &str = "an edit needs exactly one of drop, double, swap, set, rename, namespace, add, attribute, \
-     poll, replace, truncate, bytes, prepend, charset, media-type, http-status, method, silent, close, twice, empty";
+     poll, status, replace, truncate, bytes, prepend, charset, media-type, http-status, method, silent, close, twice, \
+     empty, chunked, expect-continue";
 
 impl RawEdit {
     /// How many kinds of edit are given; the other fields only go with one of them.
@@ -115,6 +125,7 @@ impl RawEdit {
             self.add.is_some(),
             self.attribute.is_some(),
             self.poll.is_some(),
+            self.status.is_some(),
             self.replace.is_some(),
             self.truncate.is_some(),
             self.bytes.is_some(),
@@ -127,6 +138,8 @@ impl RawEdit {
             flag(self.close),
             flag(self.twice),
             flag(self.empty),
+            flag(self.chunked),
+            flag(self.expect_continue),
         ]
         .into_iter()
         .filter(|k| *k)
@@ -177,6 +190,9 @@ impl TryFrom<RawEdit> for Edit {
             } => Edit::Attribute(p, need(name, "name")?, need(to, "to")?),
             RawEdit { poll: Some(on), .. } => Edit::Poll(on),
             RawEdit {
+                status: Some(code), ..
+            } => Edit::Status(code),
+            RawEdit {
                 replace: Some(from),
                 with,
                 ..
@@ -216,6 +232,13 @@ impl TryFrom<RawEdit> for Edit {
             RawEdit {
                 empty: Some(true), ..
             } => Edit::Empty,
+            RawEdit {
+                chunked: Some(true), ..
+            } => Edit::Chunked,
+            RawEdit {
+                expect_continue: Some(true),
+                ..
+            } => Edit::ExpectContinue,
             _ => return Err(ONE_KIND.to_owned()),
         };
         Ok(edit)
@@ -242,6 +265,7 @@ impl std::fmt::Display for Edit {
                 if *first { "first" } else { "last" }
             ),
             Edit::Attribute(path, name, value) => write!(f, "{path} has the attribute {name}=`{value}`"),
+            Edit::Status(code) => write!(f, "Status {code} stands in the place of the primitive"),
             Edit::Poll(on) => write!(f, "Poll is {}", if *on { "T" } else { "F" }),
             Edit::Replace(from, with) => write!(f, "`{from}` is replaced by `{with}` in the octets"),
             Edit::Truncate(n) => write!(f, "only the first {n} octets are sent"),
@@ -256,6 +280,8 @@ impl std::fmt::Display for Edit {
             Edit::Silent => f.write_str("never sent, the connection stays open"),
             Edit::Close => f.write_str("never sent, the connection is closed"),
             Edit::Twice => f.write_str("every transaction stands twice"),
+            Edit::Chunked => f.write_str("the body comes in chunks"),
+            Edit::ExpectContinue => f.write_str("the head asks for 100 Continue before the body"),
         }
     }
 }
@@ -302,6 +328,10 @@ pub struct Encoded {
     pub body: Vec<u8>,
     /// Whether it is sent at all.
     pub sending: Sending,
+    /// Whether the body comes in chunks (requests).
+    pub chunked: bool,
+    /// Whether the head asks for `100 Continue` before the body (requests).
+    pub expect_continue: bool,
 }
 
 impl Draft {
@@ -328,6 +358,8 @@ impl Draft {
             media_type: self.media_type,
             body,
             sending: self.sending,
+            chunked: false,
+            expect_continue: false,
         };
         for edit in edits {
             encoded.apply_after(edit)?;
@@ -347,7 +379,13 @@ impl Draft {
                 self.tree = None;
                 self.media_type.clear();
             }
-            Edit::Replace(..) | Edit::Truncate(_) | Edit::Bytes(_) | Edit::Prepend(_) | Edit::Charset(_) => {}
+            Edit::Replace(..)
+            | Edit::Truncate(_)
+            | Edit::Bytes(_)
+            | Edit::Prepend(_)
+            | Edit::Charset(_)
+            | Edit::Chunked
+            | Edit::ExpectContinue => {}
             Edit::Drop(_)
             | Edit::Double(_)
             | Edit::Swap(_)
@@ -357,6 +395,7 @@ impl Draft {
             | Edit::Add { .. }
             | Edit::Attribute(..)
             | Edit::Poll(_)
+            | Edit::Status(_)
             | Edit::Twice => {
                 let tree = self.tree.as_mut().ok_or("there is no message to edit")?;
                 let before = tree.clone();
@@ -449,6 +488,18 @@ fn edit_tree(
             }
         }
         Edit::Poll(on) => set_poll(tree, version, *on),
+        Edit::Status(code) => {
+            let contents = tree.walk(tree.root());
+            let contents = contents
+                .into_iter()
+                .filter(|id| tree.get(*id).name == "TransactionContent")
+                .collect::<Vec<_>>();
+            for content in contents {
+                tree.get_mut(content).children.clear();
+                let result = Elem::new("Result").with(text("Code", code.to_string()));
+                Elem::new("Status").with(result).append_to(tree, content);
+            }
+        }
         Edit::Twice => {
             let session = tree
                 .child(tree.root(), "Session")
@@ -546,6 +597,8 @@ impl Encoded {
                         .collect(),
                 };
             }
+            Edit::Chunked => self.chunked = true,
+            Edit::ExpectContinue => self.expect_continue = true,
             _ => {}
         }
         Ok(())
@@ -602,6 +655,17 @@ mod tests {
             body("[{replace: '</B>', with: ''}]").unwrap(),
             r#"<A xmlns="n"><B>1<C>2</C></A>"#
         );
+    }
+
+    #[test]
+    fn edits_of_the_carrier_leave_the_body_alone() {
+        let edits: Vec<Edit> = serde_yaml::from_str("[{chunked: true}, {expect-continue: true}]").unwrap();
+        assert_eq!(edits, [Edit::Chunked, Edit::ExpectContinue]);
+        let plain = draft().encode(&[], &|_| None).unwrap();
+        let encoded = draft().encode(&edits, &|_| None).unwrap();
+        assert!(encoded.chunked && encoded.expect_continue);
+        assert!(!plain.chunked && !plain.expect_continue);
+        assert_eq!(encoded.body, plain.body);
     }
 
     #[test]

@@ -58,6 +58,28 @@ pub enum ClientFault {
     ForgetsSession,
     /// Gives its session up when a new time is refused.
     EndsSessionOnRefusedTime,
+    /// Uses functions that the server did not grant.
+    UsesRefusedFunctions,
+    /// Does not negotiate capabilities although the server asks for it.
+    IgnoresCapabilityRequest,
+    /// Answers a Disconnect of the server.
+    AnswersDisconnect,
+    /// Polls as often as it likes.
+    IgnoresPollMin,
+    /// Keeps an idle session alive after its end.
+    KeepsAliveLate,
+    /// Does nothing to keep an idle session.
+    LetsSessionExpire,
+    /// Goes on with a session after a Disconnect of the server.
+    IgnoresDisconnect,
+    /// Takes only Status for the answer to a logout.
+    WaitsForStatusAtLogout,
+    /// Stops working when an answer does not come.
+    StopsWithoutAnswer,
+    /// Answers requests of the server twice.
+    AnswersTwice,
+    /// Polls once, although Poll stays T.
+    PollsOnce,
 }
 
 /// A CSP client without I/O.
@@ -71,6 +93,19 @@ pub struct ClientEngine {
     /// TransactionID of the login that is under way.
     login_id: Option<String>,
     stopped: bool,
+    agreed: Agreed,
+    polled_on_flag: bool,
+}
+
+/// What the session agreed on.
+#[derive(Debug, Clone, Default)]
+struct Agreed {
+    /// KeepAliveTime in seconds.
+    keep_alive: Option<u32>,
+    /// ServerPollMin in seconds.
+    poll_min: Option<u32>,
+    /// Elements of the service tree that were not granted.
+    refused: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -90,6 +125,8 @@ impl ClientEngine {
             challenge: None,
             login_id: None,
             stopped: false,
+            agreed: Agreed::default(),
+            polled_on_flag: false,
         }
     }
 
@@ -110,6 +147,30 @@ impl ClientEngine {
         &self.config
     }
 
+    /// KeepAliveTime in force, in seconds.
+    pub fn keep_alive_time(&self) -> Option<u32> {
+        self.agreed.keep_alive
+    }
+
+    /// Seconds between two polls that are not asked for by Poll (DL-2).
+    pub fn poll_interval(&self) -> Option<u32> {
+        self.agreed
+            .poll_min
+            .filter(|_| self.fault != Some(ClientFault::IgnoresPollMin))
+    }
+
+    /// Seconds of silence after which this client keeps its session alive: five before the end (KA-4).
+    pub fn keep_alive_after(&self) -> Option<u32> {
+        if self.session.is_none() || self.fault == Some(ClientFault::LetsSessionExpire) {
+            return None;
+        }
+        let late = self.fault == Some(ClientFault::KeepsAliveLate);
+        self.agreed.keep_alive.map(|t| match late {
+            true => t + 5,
+            false => t.saturating_sub(5).max(t / 2),
+        })
+    }
+
     /// Pretends to be in this session: for cases that use a session that is not theirs.
     pub fn set_session(&mut self, session: Option<String>) {
         self.session = session;
@@ -127,6 +188,10 @@ impl ClientEngine {
     /// # Errors
     /// The primitive is not one that this engine knows how to fill.
     pub fn request(&mut self, primitive: &str) -> Result<Tree, String> {
+        if primitive.starts_with("WV-CSP-") {
+            // A document of its own: no session, no transaction.
+            return Ok(contents::version_discovery(primitive, Version::ALL));
+        }
         let content = self.content(primitive)?;
         let is_login = primitive == "Login-Request";
         let id = match primitive {
@@ -169,9 +234,14 @@ impl ClientEngine {
 
     /// First leg of a 4-way login with these schemas.
     pub fn login_challenge_request(&mut self, schemas: &[Schema]) -> Tree {
+        let names: Vec<&str> = schemas.iter().map(|s| s.as_str()).collect();
+        self.login_challenge_of(&names)
+    }
+
+    /// First leg of a 4-way login with schemas by their names on the wire, known or not.
+    pub fn login_challenge_of(&mut self, names: &[&str]) -> Tree {
         let id = self.new_id();
         self.login_id = Some(id.clone());
-        let names: Vec<&str> = schemas.iter().map(|s| s.as_str()).collect();
         // 1.1 puts a comma list in one element, 1.2 one schema in each.
         let offered: Vec<Elem> = match self.config.version {
             Version::V11 => vec![text("DigestSchema", names.join(","))],
@@ -249,6 +319,23 @@ impl ClientEngine {
             "Service-Request" => {
                 contents::service_request(self.config.version, &self.config.client_id, &FEATURES, false)
             }
+            "Service-Request.search" => contents::service_request(
+                self.config.version,
+                &self.config.client_id,
+                &["FundamentalFeat/SearchFunc"],
+                false,
+            ),
+            "Service-Request.mandatory" => contents::service_request(
+                self.config.version,
+                &self.config.client_id,
+                &[
+                    "FundamentalFeat/MF",
+                    "PresenceFeat/MP",
+                    "IMFeat/MM",
+                    "GroupFeat/MG",
+                ],
+                false,
+            ),
             "Service-Request.all" => {
                 contents::service_request(self.config.version, &self.config.client_id, &FEATURES, true)
             }
@@ -280,17 +367,30 @@ impl ClientEngine {
                 Ok(self.login_challenge_request(&[Schema::Md5, Schema::Sha]))
             }
             Command::KeepAlive => self.inband("KeepAlive-Request"),
+            Command::Idle if self.keep_alive_after().is_none() => Err("nothing is due".to_owned()),
+            Command::ProviderInfo if self.is_refused("GETSPI") => Err("GETSPI was not granted".to_owned()),
             Command::ProviderInfo if self.session.is_none() => self.request("GetSPInfo-Request"),
             Command::DiscoverVersions => match self.config.version {
                 Version::V11 => Err("CSP 1.1 has no version discovery".to_owned()),
                 Version::V12 => Ok(contents::version_discovery(command.primitive(), Version::ALL)),
             },
             Command::Poll
+            | Command::Idle
             | Command::Logout
             | Command::Capabilities
             | Command::Services
             | Command::ProviderInfo => self.inband(command.primitive()),
         }
+    }
+
+    /// Whether a function was not granted: itself, its group, its feature or everything.
+    fn is_refused(&self, function: &str) -> bool {
+        let around: &[&str] = match function {
+            "GETSPI" => &["GETSPI", "ServiceFunc", "FundamentalFeat", "WVCSPFeat"],
+            other => &[other],
+        };
+        self.fault != Some(ClientFault::UsesRefusedFunctions)
+            && self.agreed.refused.iter().any(|r| around.contains(&r.as_str()))
     }
 
     fn inband(&mut self, primitive: &str) -> Result<Tree, String> {
@@ -318,20 +418,41 @@ impl ClientEngine {
         }
         let sent_name = Envelope::of(sent).map(|e| e.primitives()).unwrap_or_default();
         if sent_name == "Logout-Request" && self.fault != Some(ClientFault::KeepsSessionAfterLogout) {
+            let status = envelope.transactions.iter().any(|t| t.name == "Status");
+            self.stopped |= !status && self.fault == Some(ClientFault::WaitsForStatusAtLogout);
             self.session = None;
         }
+        let asked_for_capabilities = wants_capabilities(answer, &envelope)
+            && self.session.is_some()
+            && self.fault != Some(ClientFault::IgnoresCapabilityRequest);
+        if asked_for_capabilities {
+            next.extend(self.request("ClientCapability-Request"));
+        }
+        let answers_disconnect = self.fault == Some(ClientFault::AnswersDisconnect);
         let answers: Vec<Part> = envelope
             .transactions
             .iter()
-            .filter(|t| t.mode == Mode::Request && t.name != "Disconnect" && !t.name.is_empty())
+            .filter(|t| t.mode == Mode::Request && !t.name.is_empty())
+            .filter(|t| t.name != "Disconnect" || answers_disconnect)
             .map(|t| Part {
                 mode: Mode::Response,
                 id: t.id.clone(),
                 primitive: self.reply_to(answer, t.primitive, &t.name),
             })
             .collect();
-        if !answers.is_empty() && self.session.is_some() {
+        if answers_disconnect && !answers.is_empty() && self.session.is_none() {
+            next.push(compose::message(
+                self.config.version,
+                envelope.session_id.as_deref(),
+                None,
+                answers,
+            ));
+        } else if !answers.is_empty() && self.session.is_some() {
             match self.fault {
+                Some(ClientFault::AnswersTwice) => {
+                    next.push(self.wrap(false, answers.clone()));
+                    next.push(self.wrap(false, answers));
+                }
                 Some(ClientFault::IgnoresServerRequests) => {}
                 Some(ClientFault::AnswersFirstOnly) => {
                     next.push(self.wrap(false, answers.into_iter().take(1).collect()));
@@ -340,7 +461,9 @@ impl ClientEngine {
             }
         }
         let poll = envelope.poll.as_deref() == Some("T");
-        if poll && self.session.is_some() && self.fault != Some(ClientFault::IgnoresPollFlag) {
+        let once = self.fault == Some(ClientFault::PollsOnce) && self.polled_on_flag;
+        if poll && self.session.is_some() && self.fault != Some(ClientFault::IgnoresPollFlag) && !once {
+            self.polled_on_flag = true;
             next.extend(self.request("Polling-Request"));
         }
         next
@@ -349,6 +472,11 @@ impl ClientEngine {
     /// An answer came that cannot be read: a correct client takes it for none.
     pub fn bad_answer(&mut self) {
         self.stopped |= self.fault == Some(ClientFault::StopsAfterBadAnswer);
+    }
+
+    /// No answer came, or an error of HTTP.
+    pub fn no_answer(&mut self) {
+        self.stopped |= self.fault == Some(ClientFault::StopsWithoutAnswer);
     }
 
     /// An empty body came.
@@ -390,7 +518,16 @@ impl ClientEngine {
                         .filter(|s| !s.is_empty());
                     let nonce = answer.child_text(primitive, "Nonce");
                     match (session, nonce) {
-                        (Some(id), _) if code.is_none_or(|c| c / 100 == 2) => self.session = Some(id),
+                        (Some(id), _) if code.is_none_or(|c| c / 100 == 2) => {
+                            self.session = Some(id);
+                            self.agreed = Agreed {
+                                // Absent: the time that was proposed (KA-5).
+                                keep_alive: number(answer, primitive, "KeepAliveTime")
+                                    .or(Some(self.config.time_to_live)),
+                                ..Agreed::default()
+                            };
+                            self.polled_on_flag = false;
+                        }
                         (None, Some(nonce)) => {
                             let schema = answer
                                 .child_text(primitive, "DigestSchema")
@@ -404,8 +541,36 @@ impl ClientEngine {
                         _ => {}
                     }
                 }
-                "Disconnect" if self.fault != Some(ClientFault::KeepsSessionAfterLogout) => {
-                    self.session = None
+                "KeepAlive-Response" if code.is_none_or(|c| c / 100 == 2) => {
+                    let time = number(answer, primitive, "KeepAliveTime");
+                    self.agreed.keep_alive = time.or(self.agreed.keep_alive);
+                }
+                "ClientCapability-Response" => {
+                    let list = answer
+                        .child(primitive, "CapabilityList")
+                        .or_else(|| answer.child(primitive, "AgreedCapabilityList"));
+                    self.agreed.poll_min = list.and_then(|l| number(answer, l, "ServerPollMin"));
+                }
+                "Service-Response" => {
+                    let refused = answer.child(primitive, "Functions");
+                    // The innermost elements are what is refused: whole branches, or functions.
+                    self.agreed.refused = refused.map_or_else(Vec::new, |f| {
+                        answer
+                            .walk(f)
+                            .into_iter()
+                            .filter(|e| answer.elements(*e).next().is_none())
+                            .map(|e| answer.get(e).name.clone())
+                            .collect()
+                    });
+                }
+                "Disconnect" => {
+                    let stays = match transaction.mode {
+                        Mode::Request => self.fault == Some(ClientFault::IgnoresDisconnect),
+                        _ => self.fault == Some(ClientFault::KeepsSessionAfterLogout),
+                    };
+                    if !stays {
+                        self.session = None;
+                    }
                 }
                 _ if matches!(code, Some(600 | 601 | 604))
                     && self.fault != Some(ClientFault::KeepsDeadSession) =>
@@ -426,4 +591,18 @@ impl ClientEngine {
         }
         challenged
     }
+}
+
+/// Whether a login was answered with the wish that the client negotiates capabilities (LG-8).
+fn wants_capabilities(answer: &Tree, envelope: &Envelope) -> bool {
+    envelope
+        .transactions
+        .iter()
+        .filter(|t| t.name == "Login-Response")
+        .filter_map(|t| t.primitive)
+        .any(|p| answer.child_text(p, "CapabilityRequest").as_deref() == Some("T"))
+}
+
+fn number(tree: &Tree, parent: NodeId, name: &str) -> Option<u32> {
+    tree.child_text(parent, name)?.parse().ok()
 }

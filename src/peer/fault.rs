@@ -42,18 +42,90 @@ pub enum FaultKind {
         /// Changes.
         edits: Vec<Edit>,
     },
+    /// Changes every outgoing message of one kind.
+    Mutation {
+        /// Which messages.
+        kind: MessageKind,
+        /// Changes.
+        edits: Vec<Edit>,
+    },
     /// A state fault of the server.
     Server(ServerFault),
     /// A state fault of the client.
     Client(ClientFault),
 }
 
+/// What tells one kind of message from another: primitive, mode, code and the children that it has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MessageKind {
+    /// The primitives, joined.
+    pub primitive: String,
+    /// `TransactionMode`.
+    pub mode: String,
+    /// The result code.
+    pub code: Option<u16>,
+    /// Names of the children of the primitive.
+    pub shape: Vec<String>,
+}
+
+impl MessageKind {
+    /// The kind of a message with one transaction.
+    pub fn of(tree: &Tree) -> Option<Self> {
+        let envelope = Envelope::of(tree)?;
+        let [transaction] = &envelope.transactions[..] else {
+            return None;
+        };
+        let primitive = transaction.primitive?;
+        let code = tree
+            .child(primitive, "Result")
+            .and_then(|r| tree.child_text(r, "Code"));
+        Some(Self {
+            primitive: transaction.name.clone(),
+            mode: transaction.mode.as_str().to_owned(),
+            code: code.and_then(|c| c.parse().ok()),
+            shape: tree
+                .elements(primitive)
+                .map(|e| tree.get(e).name.clone())
+                .collect(),
+        })
+    }
+}
+
+impl std::fmt::Display for MessageKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.primitive)?;
+        if let Some(code) = self.code {
+            write!(f, ".{code}")?;
+        }
+        if self.mode == "Request" && !self.primitive.ends_with("-Request") {
+            f.write_str(".request")?;
+        }
+        for told in [
+            "Nonce",
+            "DigestSchema",
+            "DigestBytes",
+            "Functions",
+            "AllFunctions",
+        ] {
+            if self.shape.iter().any(|s| s == told) {
+                write!(f, ".{told}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Fault {
     /// The edits for an outgoing message, if this fault touches it. `answers` names the requests that
     /// it answers.
     pub fn edits_for(&self, tree: Option<&Tree>, answers: &[String]) -> &[Edit] {
-        let FaultKind::Edits { on, edits } = &self.kind else {
-            return &[];
+        let (on, edits) = match &self.kind {
+            FaultKind::Edits { on, edits } => (on, edits),
+            FaultKind::Mutation { kind, edits } => {
+                let hit = tree.and_then(MessageKind::of).as_ref() == Some(kind);
+                return if hit { edits } else { &[] };
+            }
+            FaultKind::Server(_) | FaultKind::Client(_) => return &[],
         };
         let carried: Vec<String> = tree
             .and_then(Envelope::of)

@@ -60,6 +60,9 @@ pub struct ShownBody {
     /// Whether secrets were masked, so that the octets are not those of the wire.
     #[serde(skip_serializing_if = "is_false")]
     pub masked: bool,
+    /// Whether masking took line breaks away, so that line numbers are not those of the wire.
+    #[serde(skip)]
+    pub lines_moved: bool,
     /// Whether less than everything is shown.
     #[serde(skip_serializing_if = "is_false")]
     pub cut: bool,
@@ -154,6 +157,7 @@ impl ShownBody {
                 Self {
                     octets,
                     masked: safe != text,
+                    lines_moved: safe.matches('\n').count() != text.matches('\n').count(),
                     cut: end < safe.len(),
                     text: Some(safe[..end].to_owned()),
                     ..Self::default()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::ItemId;
-use crate::case::{Case, Condition, Fence, Step, Test};
+use crate::case::{Case, Condition, Fence, Incoming, Step, Test};
 use crate::codec::deviation::{Draft, Edit, Sending};
 use crate::event::Silence;
 use crate::message::{Envelope, Mode, Tree};
@@ -24,7 +24,7 @@ use super::CaseOutput;
 use super::conclude::{millis, result, suite_error, unreached};
 use super::driver::Order;
 use super::intake::{self, Found};
-use super::judge::{Judge, Values, condition, first_code};
+use super::judge::{Judge, Values, condition};
 use super::reference::{handle, to_answer, version_of};
 use super::shape::{begins_logged_out, login_prefix, other_login};
 use super::station::{Between, Station};
@@ -77,6 +77,8 @@ pub async fn run_case_at(
         seen: false,
         used_session: false,
         judged: false,
+        answered_ms: 0,
+        idle: false,
     };
     let stop = runner.all_steps().await;
     runner.wish.clear();
@@ -116,6 +118,10 @@ struct Runner<'a> {
     /// Whether the client has used the session that it was given.
     used_session: bool,
     judged: bool,
+    /// When the last answer went out, in milliseconds of the clock.
+    answered_ms: u64,
+    /// Whether the client is to be left alone until it acts by itself.
+    idle: bool,
 }
 
 impl Values for Runner<'_> {
@@ -186,6 +192,7 @@ impl Runner<'_> {
                 if !self.station.holds_one() {
                     self.settle().await;
                 }
+                self.idle = commands.contains(&Command::Idle);
                 if self.station.manners.patience.is_some() {
                     self.wish = commands.clone();
                 } else {
@@ -199,7 +206,7 @@ impl Runner<'_> {
                 tests,
             } => {
                 let item = item.as_ref().unwrap_or(&self.case.scr[0]).clone();
-                self.on(&incoming.primitives, incoming.times, &item, tests).await
+                self.on(incoming, &item, tests).await
             }
             Step::Reply {
                 edits,
@@ -223,8 +230,8 @@ impl Runner<'_> {
                     ))),
                 }
             }
-            Step::Wait(ms) => {
-                tokio::time::sleep(Duration::from_millis(*ms)).await;
+            Step::Wait { wait, .. } => {
+                tokio::time::sleep(Duration::from_millis(wait.millis(0))).await;
                 Ok(())
             }
             Step::Repeat { times, steps } => {
@@ -244,6 +251,21 @@ impl Runner<'_> {
     /// Lets the client act; the caller has let it settle before.
     fn stimulate(&mut self, commands: &[Command]) {
         self.station.ask(commands.iter().copied().map(Order::Act));
+    }
+
+    /// How long a message may come after the acknowledgement.
+    fn late(&mut self) -> Duration {
+        let manners = &self.station.manners;
+        let due = self
+            .station
+            .conversations
+            .keep_alive()
+            .map(u64::from)
+            .map(Duration::from_secs);
+        match (std::mem::take(&mut self.idle), due) {
+            (true, Some(due)) if manners.between != Between::Fresh => manners.late.max(due + manners.quiet),
+            _ => manners.late,
+        }
     }
 
     /// Answers by default whatever the client still sends, until it is done and quiet.
@@ -284,8 +306,9 @@ impl Runner<'_> {
     fn take(&mut self, arrived: Arrived) -> Taken {
         let number = u32::try_from(self.exchanges.len() + 1).unwrap_or(u32::MAX);
         self.seen = true;
+        let now_ms = self.station.clock_ms();
         let conversations = &mut self.station.conversations;
-        let found = intake::judge_message(&mut self.judge, conversations, &arrived.request, number);
+        let found = intake::judge_message(&mut self.judge, conversations, &arrived.request, number, now_ms);
         if let Some(tree) = &found.tree {
             let given = Envelope::of(tree).and_then(|e| e.session_id);
             self.used_session |= found.session.is_some() && given == found.session;
@@ -299,13 +322,9 @@ impl Runner<'_> {
         }
     }
 
-    async fn on(
-        &mut self,
-        primitives: &[String],
-        times: usize,
-        item: &ItemId,
-        tests: &[Test],
-    ) -> Result<(), Stop> {
+    async fn on(&mut self, incoming: &Incoming, item: &ItemId, tests: &[Test]) -> Result<(), Stop> {
+        let (primitives, times) = (&incoming.primitives, incoming.times);
+        let since = self.answered_ms;
         let wanted = match times {
             1 => primitives.join(" or "),
             n => format!("{n} × {}", primitives.join(" or ")),
@@ -313,7 +332,7 @@ impl Runner<'_> {
         let mut found = 0;
         let mut wish = std::mem::take(&mut self.wish);
         let mut began = Instant::now();
-        let late = self.station.manners.late;
+        let late = self.late();
         let mut grace = match self.station.manners.patience {
             Some(patience) if !wish.is_empty() => patience.grace(&wish),
             _ => late,
@@ -338,6 +357,9 @@ impl Runner<'_> {
             if found >= times {
                 self.wants_poll = false;
                 self.station.forget();
+                if incoming.within_keep_alive {
+                    self.in_time(item, &wanted, since);
+                }
                 return self.judge_tests(item, tests, &wanted);
             }
         }
@@ -345,6 +367,19 @@ impl Runner<'_> {
             "{} messages came and none was {wanted}",
             self.station.manners.most
         )))
+    }
+
+    /// Judges that a message came before the KeepAliveTime in force was over.
+    fn in_time(&mut self, item: &ItemId, wanted: &str, since: u64) {
+        let Some(limit) = self.station.conversations.keep_alive() else {
+            return;
+        };
+        let gap = self.station.clock_ms().saturating_sub(since);
+        let text = format!("{wanted} came after {gap} ms, KeepAliveTime is {limit} s");
+        let place = self.place();
+        let rule = format!("{wanted} before KeepAliveTime is over");
+        self.judge
+            .charge(item, &rule, gap <= u64::from(limit) * 1000, text, place);
     }
 
     async fn missing(&mut self, item: &ItemId, wanted: &str) -> Result<(), Stop> {
@@ -480,13 +515,12 @@ impl Runner<'_> {
             self.station.engine.queue(&request);
         }
         let now = self.station.now_ms();
+        self.answered_ms = self.station.clock_ms();
         let mut outgoing = handle(&mut self.station.engine, &taken.arrived.request, now);
         if let Some(code) = status {
             outgoing = self.status_answer(&taken, code).unwrap_or(outgoing);
         }
         self.keep_challenge(outgoing.tree.as_ref());
-        let status_code = outgoing.status;
-        let outgoing_code = outgoing.tree.as_ref().and_then(first_code);
         let draft = Draft {
             version: outgoing
                 .tree
@@ -498,8 +532,6 @@ impl Runner<'_> {
             tree: outgoing.tree,
             sending: Sending::Normal,
         };
-        let refused = outgoing_code.is_some_and(|c| c >= 400) || status_code != 200;
-        let broken = taken.found.broken || refused;
         // Asking for a poll is a wish of the tester, not of the case: an answer without room for it goes as it is.
         let edits = if self.wants_poll && draft.tree.is_none() {
             &[]
@@ -509,20 +541,17 @@ impl Runner<'_> {
         let encoded = draft
             .encode(edits, &|name| self.kept.get(name).cloned())
             .map_err(|e| {
-                if broken {
-                    Stop::Inconclusive(format!(
-                        "what the client sent gets no answer that could be changed: {e}"
-                    ))
-                } else {
-                    Stop::Error(e)
-                }
+                Stop::Inconclusive(format!(
+                    "what the client sent gets no answer that could be changed: {e}"
+                ))
             })?;
         let reading = crate::codec::xml::read(&encoded.body, None);
         let readable = reading.is_strict().then(|| reread(&encoded.body)).flatten();
         let answer = to_answer(encoded);
         if let (Some(tree), Some(key)) = (&taken.found.tree, &taken.found.key) {
             let answered = readable.as_ref().map(|m| &m.tree);
-            self.station.conversations.answered(key, tree, answered);
+            let syntax = &self.judge.suite.tables.syntax;
+            self.station.conversations.answered(syntax, key, tree, answered);
         }
         let response = match &answer {
             Answer::Response(http) => Ok(http.clone()),
@@ -582,9 +611,7 @@ impl Runner<'_> {
 
     /// The client acts once more; what must not come must not stand before that.
     async fn fence(&mut self, fence: &Fence) -> Result<(), Stop> {
-        let Some(command) = fence.command else {
-            return Err(Stop::Error("a fence of a client case needs a command".to_owned()));
-        };
+        let command = fence.command.unwrap_or(Command::KeepAlive);
         let since = Instant::now();
         let first = command.primitive();
         let item = fence.item.clone().unwrap_or_else(|| self.case.scr[0].clone());

@@ -8,6 +8,7 @@ use crate::base::ItemId;
 use crate::case::Case;
 use crate::event::{CaseResult, Silence};
 use crate::message::Encoding;
+use crate::spec::Status;
 use crate::verdict::{Criterion, Place, Verdict};
 
 use super::judge::Judge;
@@ -28,7 +29,9 @@ pub fn unreached(judge: &mut Judge<'_>, case: &Case, declined: &[ItemId], reason
     for item in &case.scr {
         let row = judge.suite.tables.items.get(item);
         let applies = row.is_none_or(|i| i.applies_to(judge.version));
-        if judge.tally.has(item) || declined.contains(item) || !applies {
+        // A rule that found nothing to judge in a case that ran to its end: the item stays untouched.
+        let idle = reason.is_empty() && row.is_some_and(|i| i.status == Status::Optional);
+        if judge.tally.has(item) || declined.contains(item) || !applies || idle {
             continue;
         }
         let text = if reason.is_empty() {

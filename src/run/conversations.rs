@@ -60,13 +60,18 @@ impl Conversations {
         self.all.get(self.current.as_ref()?)?.conversation.session()
     }
 
+    /// KeepAliveTime that the client was last given in that conversation, in seconds.
+    pub fn keep_alive(&self) -> Option<u32> {
+        self.all.get(self.current.as_ref()?)?.conversation.keep_alive()
+    }
+
     /// Whether anybody ever tried to log in.
     pub fn has_seen_login(&self) -> bool {
         self.anybody
     }
 
     /// Finds the conversation of a message and judges it.
-    pub fn place(&mut self, syntax: &Syntax, tree: &Tree) -> Placed {
+    pub fn place(&mut self, syntax: &Syntax, tree: &Tree, now_ms: u64) -> Placed {
         let key = self.key_of(tree);
         if let Some(key) = &key
             && key.starts_with("login:")
@@ -78,7 +83,7 @@ impl Conversations {
         match key.as_ref().and_then(|k| self.all.get_mut(k)) {
             Some(entry) => Placed {
                 session: entry.conversation.session().map(str::to_owned),
-                judgements: entry.conversation.client_message(syntax, tree),
+                judgements: entry.conversation.client_message(syntax, tree, now_ms),
                 number: Some(entry.born),
                 key,
             },
@@ -86,18 +91,18 @@ impl Conversations {
             None => Placed {
                 key: None,
                 number: None,
-                judgements: Conversation::new(Role::Client).client_message(syntax, tree),
+                judgements: Conversation::new(Role::Client).client_message(syntax, tree, now_ms),
                 session: None,
             },
         }
     }
 
     /// Follows what was answered; gives the name that the conversation has from now on.
-    pub fn answered(&mut self, key: &str, sent: &Tree, answer: Option<&Tree>) -> String {
+    pub fn answered(&mut self, syntax: &Syntax, key: &str, sent: &Tree, answer: Option<&Tree>) -> String {
         let Some(mut entry) = self.all.remove(key) else {
             return key.to_owned();
         };
-        entry.conversation.answered(sent, answer);
+        entry.conversation.answered(syntax, sent, answer);
         // From its login on a session speaks under its own name.
         let name = match entry.conversation.session() {
             Some(id) if key.starts_with("login:") => format!("session:{id}"),

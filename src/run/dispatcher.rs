@@ -19,8 +19,11 @@ use crate::peer::fault::Fault;
 use crate::spec::filter::Filter;
 use crate::spec::{Ics, Profile, Role, Version};
 use crate::transport::client::Address;
+use crate::transport::tls::{Tls, Trust};
+use crate::transport::{MemoryNet, Net};
 use crate::verdict::{Conformance, Verdict};
 
+use super::clock::Clock;
 use super::conclude::millis;
 use super::driver_process::DriverCommand;
 use super::embedded_client::{self, ClientTarget};
@@ -82,6 +85,29 @@ pub struct RunOptions {
     pub seed: u64,
     /// The vendor's statement, and the file it came from.
     pub ics: Option<(String, Ics)>,
+    /// What carries a run against the embedded reference. A product is always on TCP.
+    pub net: NetKind,
+    /// The text of the file that the profile names in `tls: {ca: FILE}`, PEM.
+    pub authorities: Option<String>,
+}
+
+/// What carries a run against the embedded reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NetKind {
+    /// Loopback.
+    #[default]
+    Tcp,
+    /// A network in memory, made for the run.
+    Memory,
+}
+
+impl NetKind {
+    fn net(self) -> Net {
+        match self {
+            NetKind::Tcp => Net::Tcp,
+            NetKind::Memory => Net::Memory(MemoryNet::new()),
+        }
+    }
 }
 
 /// Consecutive cases without any readable answer after which the peer is taken for dead.
@@ -93,7 +119,8 @@ const EMBEDDED_PATIENCE: Duration = Duration::from_secs(2);
 /// Runs everything and tells `bus`. `stop` ends the run early; what is known is kept.
 ///
 /// # Errors
-/// The embedded reference cannot be set up: no loopback, say.
+/// The embedded reference cannot be set up: no loopback, say. The authorities that a profile names cannot
+/// be used, or were not handed in.
 pub async fn run(
     suite: &Suite,
     iut: &Iut,
@@ -274,6 +301,34 @@ struct Peers {
     _embedded: Option<EmbeddedServer>,
 }
 
+/// Where the server of a profile is, and whom it must be certified by.
+fn server_address(profile: &Profile, options: &RunOptions) -> std::io::Result<Option<Address>> {
+    let Some(url) = &profile.url else {
+        return Ok(None);
+    };
+    let tls = if url.secure {
+        let trust = match (&profile.tls, &options.authorities) {
+            (Some(tls), _) if tls.insecure => Trust::Anybody,
+            (_, Some(pem)) => Trust::Authorities(pem.clone()),
+            // Falling back to other authorities than the profile names would be another test.
+            (Some(crate::spec::TlsProfile { ca: Some(file), .. }), None) => {
+                return Err(std::io::Error::other(format!("{file} was not handed in")));
+            }
+            _ => Trust::Public,
+        };
+        Some(Tls::new(&trust).map_err(std::io::Error::other)?)
+    } else {
+        None
+    };
+    Ok(Some(Address {
+        net: Net::Tcp,
+        tls,
+        host: url.host.trim_matches(['[', ']']).to_owned(),
+        port: url.port,
+        path: url.path.clone(),
+    }))
+}
+
 /// What the exchange before or after a run showed.
 enum Sanity {
     Unreachable(String),
@@ -294,17 +349,17 @@ impl Peers {
                     client: None,
                     _embedded: None,
                 };
+                let net = options.net.net();
                 if roles.contains(&Role::Server) {
                     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                     let checker = Arc::clone(&suite.checker);
+                    let clock = Clock::skipping(epoch);
+                    let fault = fault_of(Role::Server);
                     let embedded =
-                        EmbeddedServer::start(at, checker, fault_of(Role::Server), random.u64(..)).await?;
+                        EmbeddedServer::start(&net, at, checker, fault, random.u64(..), clock.clone())
+                            .await?;
                     peers.server = Some(ServerTarget {
-                        address: Address {
-                            host: embedded.address.ip().to_string(),
-                            port: embedded.address.port(),
-                            path: "/".to_owned(),
-                        },
+                        address: Address::of(&net, embedded.address),
                         headers: Vec::new(),
                         accounts: accounts.clone(),
                         client_id: None,
@@ -312,6 +367,9 @@ impl Peers {
                         pace: Pace::new(None),
                         run_id: run_id.clone(),
                         epoch,
+                        clock,
+                        // Skipped, not waited for.
+                        longest_wait: Duration::from_secs(86_400),
                     });
                     peers._embedded = Some(embedded);
                 }
@@ -319,10 +377,12 @@ impl Peers {
                     && let Some(credentials) = accounts.get("A")
                 {
                     peers.client = Some(ClientTarget {
+                        net,
                         credentials: credentials.clone(),
                         fault: fault_of(Role::Client),
                         run_id,
                         epoch,
+                        clock: Clock::skipping(epoch),
                         seed: random.u64(..),
                     });
                 }
@@ -334,12 +394,8 @@ impl Peers {
                 _embedded: None,
             }),
             Iut::Server(profile) => Ok(Peers {
-                server: profile.url.as_ref().map(|url| ServerTarget {
-                    address: Address {
-                        host: url.host.trim_matches(['[', ']']).to_owned(),
-                        port: url.port,
-                        path: url.path.clone(),
-                    },
+                server: server_address(profile, options)?.map(|address| ServerTarget {
+                    address,
                     headers: profile
                         .headers
                         .iter()
@@ -362,6 +418,8 @@ impl Peers {
                     // A real server keeps what earlier runs left: this one needs a word of its own.
                     run_id: format!("{run_id}{:x}", jiff::Timestamp::now().as_second() & 0x00ff_ffff),
                     epoch,
+                    clock: Clock::real(epoch),
+                    longest_wait: profile.limits.longest_wait,
                 }),
                 client: None,
                 _embedded: None,
@@ -612,6 +670,14 @@ pub(super) fn conclude(
     caveats.extend(state.notices);
     if let Some((file, ics)) = &options.ics {
         caveats.extend(statement_caveats(suite, file, ics, versions));
+    }
+    if let Iut::Server(profile) = iut
+        && profile.tls.as_ref().is_some_and(|t| t.insecure)
+    {
+        caveats.push(
+            "the certificate of the server was not checked (`tls: {insecure: true}`): nothing proves that it is the server of this profile"
+                .to_owned(),
+        );
     }
     if plan.filtered > 0 {
         caveats.push(format!("a filter left out {} of the cases", plan.filtered));

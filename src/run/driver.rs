@@ -7,7 +7,9 @@ use crate::peer::Credentials;
 use crate::peer::client::ClientConfig;
 use crate::peer::fault::Fault;
 use crate::spec::{Command, Version};
+use crate::transport::client::Address;
 
+use super::clock::Clock;
 use super::driver_process::DriverProcess;
 use super::prompt::Person;
 use super::reference::EmbeddedClient;
@@ -121,8 +123,14 @@ impl EmbeddedTester {
     ///
     /// # Errors
     /// The HTTP client cannot be set up.
-    pub fn new(settings: &Settings, cookie: String, fault: Option<Fault>) -> Result<Self, String> {
-        let client = EmbeddedClient::new(client_config(settings, cookie), settings.url.clone(), fault)?;
+    pub fn new(
+        settings: &Settings,
+        server: &Address,
+        cookie: String,
+        fault: Option<Fault>,
+        clock: Clock,
+    ) -> Result<Self, String> {
+        let client = EmbeddedClient::new(client_config(settings, cookie), server, fault, clock)?;
         Ok(Self {
             client: std::sync::Arc::new(tokio::sync::Mutex::new(client)),
             task: None,

@@ -14,6 +14,8 @@ use tokio::time::Instant;
 use crate::base::escape::{plain, shorten};
 use crate::base::limits::{MAX_DRIVER_LINE, MAX_DRIVER_LINES};
 
+use crate::spec::Command;
+
 use super::driver::{Ack, Order};
 use super::driver_protocol::{self as protocol, DoneResult, FromDriver, ToDriver, Word};
 
@@ -48,6 +50,8 @@ const MAX_RESTARTS: u8 = 2;
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long its exit status is waited for once its output ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How much longer `idle` may take: a case grants a KeepAliveTime of some twenty seconds.
+const IDLE: Duration = Duration::from_secs(30);
 /// Lines of its standard error that are kept until somebody asks.
 const KEPT_ERRORS: usize = 50;
 /// How many of them explain why it died.
@@ -274,6 +278,11 @@ impl DriverProcess {
         if let Order::Act(command) = order
             && !running.commands.contains(command.as_str())
         {
+            if *command == Command::Idle {
+                // Nothing has to be done by hand: what the client does by itself is waited for.
+                self.known = Some(Ack::Done);
+                return;
+            }
             let text = format!("the driver does not know the command `{}`", command.as_str());
             self.known = Some(Ack::Unsupported(text));
             return;
@@ -297,7 +306,7 @@ impl DriverProcess {
         self.pending = Some(Pending {
             id,
             word,
-            until: Instant::now() + self.how.limit,
+            until: Instant::now() + self.how.limit + if word == Word::Idle { IDLE } else { Duration::ZERO },
             noise: 0,
             deaf: false,
         });

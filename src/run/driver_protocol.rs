@@ -71,6 +71,8 @@ pub enum Word {
     KeepAlive,
     /// Poll.
     Poll,
+    /// Leave the client alone until it has kept its session alive by itself.
+    Idle,
     /// Log out.
     Logout,
 }
@@ -94,6 +96,7 @@ impl From<Command> for Word {
             Command::DiscoverVersions => Word::DiscoverVersions,
             Command::KeepAlive => Word::KeepAlive,
             Command::Poll => Word::Poll,
+            Command::Idle => Word::Idle,
             Command::Logout => Word::Logout,
         }
     }

@@ -8,10 +8,13 @@ use crate::case::Case;
 use crate::peer::Credentials;
 use crate::peer::fault::Fault;
 use crate::spec::Version;
-use crate::transport::server::listen;
+use crate::transport::Net;
+use crate::transport::client::Address;
+use crate::transport::server::listen_on;
 
 use super::CaseOutput;
 use super::client_iut::{judge_of, run_case_at};
+use super::clock::Clock;
 use super::conclude::{result, suite_error};
 use super::driver::{EmbeddedTester, Settings, UpperTester};
 use super::station::{Host, Manners, Station};
@@ -20,6 +23,8 @@ use super::suite::Suite;
 /// How the embedded client under test is made.
 #[derive(Debug)]
 pub struct ClientTarget {
+    /// The network that it shares with the lower tester.
+    pub net: Net,
     /// Its account.
     pub credentials: Credentials,
     /// Its fault.
@@ -28,6 +33,8 @@ pub struct ClientTarget {
     pub run_id: String,
     /// When the run began.
     pub epoch: Instant,
+    /// The clock that both sides go by.
+    pub clock: Clock,
     /// Seed.
     pub seed: u64,
 }
@@ -60,7 +67,7 @@ pub async fn embedded_station(
     version: Version,
     manners: Manners,
 ) -> Result<Station, String> {
-    let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    let listener = listen_on(&target.net, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         .await
         .map_err(|e| format!("no listener on loopback: {e}"))?;
     let settings = Settings {
@@ -69,12 +76,19 @@ pub async fn embedded_station(
         credentials: target.credentials.clone(),
         client_id: format!("http://imps-scr.invalid/{}", target.run_id),
     };
-    let tester = EmbeddedTester::new(&settings, format!("{}#1", target.run_id), target.fault.clone())?;
+    let tester = EmbeddedTester::new(
+        &settings,
+        &Address::of(&target.net, listener.address),
+        format!("{}#1", target.run_id),
+        target.fault.clone(),
+        target.clock.clone(),
+    )?;
     let host = Host {
         accounts: vec![target.credentials.clone()],
         max_keep_alive: 3600,
         seed: target.seed,
         epoch: target.epoch,
+        clock: target.clock.clone(),
         slowness: 1,
     };
     let tester = UpperTester::Embedded(Box::new(tester));

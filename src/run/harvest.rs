@@ -19,7 +19,7 @@ use crate::message::{Encoding, Path, Tree};
 use crate::peer::Credentials;
 use crate::peer::server::{ServerConfig, ServerEngine};
 use crate::record::{Exchange, Failure, Initiator};
-use crate::spec::{Role, Version};
+use crate::spec::{Command, Role, Version};
 use crate::transport::server::{Answer, Arrived, Listener};
 use crate::verdict::{Part, Place};
 
@@ -80,7 +80,7 @@ pub struct Harvest {
 /// client.
 pub fn can_be_harvested(case: &Case) -> bool {
     let plain = |step: &Step| match step {
-        Step::Stimulate(_) | Step::On { .. } | Step::Keep { .. } | Step::Fence(_) | Step::Wait(_) => true,
+        Step::Stimulate(_) | Step::On { .. } | Step::Keep { .. } | Step::Fence(_) | Step::Wait { .. } => true,
         Step::Reply {
             edits,
             requests,
@@ -106,6 +106,7 @@ pub async fn serve(
         ServerConfig {
             accounts: setup.accounts.clone(),
             max_keep_alive: 3600,
+            functions: crate::peer::server::served_functions(),
             seed: setup.seed,
         },
         Arc::clone(&suite.checker),
@@ -172,7 +173,13 @@ impl<'a> Watch<'a> {
             .judges
             .entry(version)
             .or_insert_with(|| judge_of(suite, version));
-        let found = judge_message(judge, &mut self.conversations, &arrived.request, number);
+        let found = judge_message(
+            judge,
+            &mut self.conversations,
+            &arrived.request,
+            number,
+            millis(self.setup.epoch.elapsed()),
+        );
         let outgoing = handle(engine, &arrived.request, millis(self.setup.epoch.elapsed()));
         let answered = outgoing.tree.clone();
         let encoded = Draft {
@@ -211,7 +218,8 @@ impl<'a> Watch<'a> {
     fn note(&mut self, found: Found, answer: Option<&Tree>, exchange: u32, version: Version) {
         let Some(tree) = found.tree else { return };
         if let Some(key) = &found.key {
-            self.conversations.answered(key, &tree, answer);
+            self.conversations
+                .answered(&self.suite.tables.syntax, key, &tree, answer);
         }
         let challenge = answer.and_then(|a| {
             Some((
@@ -386,7 +394,7 @@ impl<'a> Match<'a> {
                 }
                 Step::Keep { name, path, .. } => steps.push(Matched::Keep(name, path)),
                 Step::Fence(fence) => {
-                    let first = fence.command?.primitive();
+                    let first = fence_command(fence).primitive();
                     let since = last?;
                     let client = conversation.iter().find_map(|s| s.client.as_ref());
                     let same_client = |s: &Seen| match (&s.client, client) {
@@ -456,7 +464,7 @@ impl<'a> Match<'a> {
                     message,
                 } => {
                     let of = fence.silent.join(", ");
-                    let first = fence.command.map(|c| c.primitive()).unwrap_or_default();
+                    let first = fence_command(fence).primitive();
                     let unwanted = before
                         .iter()
                         .find_map(|s| s.names.iter().find(|n| fence.silent.contains(n)).map(|n| (s, n)));
@@ -480,6 +488,10 @@ impl<'a> Match<'a> {
             }
         }
     }
+}
+
+fn fence_command(fence: &Fence) -> Command {
+    fence.command.unwrap_or(Command::KeepAlive)
 }
 
 /// What may be sent without a session.

@@ -37,6 +37,7 @@ pub fn judge_message(
     conversations: &mut Conversations,
     request: &HttpMessage,
     number: u32,
+    now_ms: u64,
 ) -> Found {
     let place = Place {
         exchange: Some(number),
@@ -70,7 +71,7 @@ pub fn judge_message(
         return found;
     };
     let stranger = !conversations.has_seen_login();
-    let mut placed = conversations.place(&judge.suite.tables.syntax, &message.tree);
+    let mut placed = conversations.place(&judge.suite.tables.syntax, &message.tree, now_ms);
     if stranger {
         // A client that was logged in before the suite was started cannot know that its session is gone.
         placed.judgements.retain(|j| {
@@ -135,7 +136,10 @@ fn login_proofs(tree: &Tree) -> Vec<(bool, String, String)> {
 
 /// The names of the transactions of a message.
 pub fn names(tree: Option<&Tree>) -> Vec<String> {
-    tree.and_then(Envelope::of)
-        .map(|e| e.transactions.into_iter().map(|t| t.name).collect())
-        .unwrap_or_default()
+    let Some(tree) = tree else { return Vec::new() };
+    match Envelope::of(tree) {
+        Some(envelope) => envelope.transactions.into_iter().map(|t| t.name).collect(),
+        // Version discovery is a document of its own.
+        None => vec![tree.get(tree.root()).name.clone()],
+    }
 }

@@ -3,6 +3,7 @@
 
 mod claims;
 mod client_iut;
+mod clock;
 mod conclude;
 mod conversations;
 pub mod dispatcher;
@@ -11,10 +12,10 @@ mod driver_process;
 pub mod driver_protocol;
 mod embedded_client;
 mod expectation;
+pub mod falsify;
 mod harvest;
 mod intake;
 mod judge;
-pub mod mutants;
 mod outcome;
 mod plan;
 mod prompt;
@@ -36,7 +37,8 @@ use crate::event::{CaseResult, Event, Subscriber};
 use crate::record::Exchange;
 
 pub use claims::derived_ics;
-pub use dispatcher::{Iut, RunOptions, Upper, run};
+pub use clock::Clock;
+pub use dispatcher::{Iut, NetKind, RunOptions, Upper, run};
 pub use driver::{Settings, client_config};
 pub use driver_process::DriverCommand;
 pub use plan::{Plan, Unit};

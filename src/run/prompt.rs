@@ -77,6 +77,10 @@ impl Person {
 
     pub(super) fn begin(&mut self, order: &Order) {
         let text = match order {
+            Order::Act(Command::Idle) => {
+                self.tell("Leave the client alone: it should keep its session alive by itself");
+                return;
+            }
             Order::Configure(settings) => {
                 self.settings = Some(settings.clone());
                 return;
@@ -110,6 +114,7 @@ impl Person {
                 format!("Log in {who} at {url}, with the password as a digest (4-way login)")
             }
             Command::Logout => "Log out".to_owned(),
+            Command::Idle => "Leave the client alone".to_owned(),
             Command::KeepAlive => {
                 "Make the client send a keep-alive, if there is a way to; it did not by itself".to_owned()
             }

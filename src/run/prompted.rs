@@ -11,9 +11,11 @@ use crate::event::RunOutcome;
 use crate::peer::Credentials;
 use crate::spec::{Command, Version};
 use crate::transport::server::Listener;
+use crate::transport::{MemoryNet, Net};
 
 use super::Bus;
 use super::client_iut::run_case_at;
+use super::clock::Clock;
 use super::dispatcher::{self, State};
 use super::driver::{Order, UpperTester};
 use super::embedded_client::{ClientTarget, embedded_station};
@@ -156,11 +158,14 @@ impl Call<'_> {
         let Some((_, credentials)) = reference_accounts().into_iter().next() else {
             return Foreseen::default();
         };
+        let epoch = Instant::now();
         let target = ClientTarget {
+            net: Net::Memory(MemoryNet::new()),
+            clock: Clock::skipping(epoch),
             credentials: credentials.clone(),
             fault: None,
             run_id: "plan".to_owned(),
-            epoch: Instant::now(),
+            epoch,
             seed: self.options.seed,
         };
         let Ok(mut station) = embedded_station(self.suite, &target, version, manners).await else {
@@ -175,7 +180,8 @@ impl Call<'_> {
             let _ = run_case_at(self.suite, &mut station, &credentials, unit.case, version).await;
         }
         let asked = asked.lock().map(|a| a.clone()).unwrap_or_default();
-        let by_itself = |o: &&Order| matches!(o, Order::Act(Command::KeepAlive | Command::Poll));
+        let by_itself =
+            |o: &&Order| matches!(o, Order::Act(Command::KeepAlive | Command::Poll | Command::Idle));
         let periodic = asked.iter().filter(by_itself).count();
         Foreseen {
             prompts: asked.len() - periodic,

@@ -13,9 +13,11 @@ use crate::event::{CaseResult, Event, RunOutcome};
 use crate::peer::Credentials;
 use crate::record::Exchange;
 use crate::spec::{AccountName, Profile, Role, Version};
-use crate::transport::server::{Listener, listen};
+use crate::transport::Net;
+use crate::transport::server::{Listener, listen_on};
 
 use super::client_iut::run_case_at;
+use super::clock::Clock;
 use super::conclude::millis;
 use super::dispatcher::{self, Iut, RunOptions, State, Upper};
 use super::driver::{Order, Settings, UpperTester};
@@ -52,7 +54,7 @@ pub async fn run(
     let at = profile
         .listen
         .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let listener = listen(at).await?;
+    let listener = listen_on(&Net::Tcp, at).await?;
     let call = Call {
         suite,
         iut,
@@ -126,6 +128,7 @@ impl Call<'_> {
             max_keep_alive,
             seed: self.options.seed,
             epoch: self.epoch,
+            clock: Clock::real(self.epoch),
             slowness,
         }
     }

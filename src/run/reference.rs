@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use crate::check::Checker;
 use crate::codec::deviation::{Draft, Encoded, Sending};
@@ -16,9 +15,11 @@ use crate::peer::server::{Incoming, Outgoing, ServerConfig, ServerEngine, Server
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
 use crate::record::HttpMessage;
 use crate::spec::{Command, Version};
-use crate::transport::server::{Answer, Arrived, listen};
+use crate::transport::Net;
+use crate::transport::client::{self, Address, Framing};
+use crate::transport::server::{Answer, Arrived, listen_on};
 
-use super::conclude::millis;
+use super::clock::Clock;
 use super::judge::charset_of;
 
 /// Accounts of the reference; their passwords are no secrets, but are treated like some.
@@ -35,7 +36,7 @@ pub fn reference_accounts() -> Vec<(String, Credentials)> {
         .collect()
 }
 
-/// A server engine behind a socket.
+/// A server engine behind a listener.
 #[derive(Debug)]
 pub struct EmbeddedServer {
     /// Where it listens.
@@ -50,27 +51,29 @@ impl Drop for EmbeddedServer {
 }
 
 impl EmbeddedServer {
-    /// Starts it at an address; port 0 picks a free one.
+    /// Starts it at an address of a network; port 0 picks a free one.
     ///
     /// # Errors
     /// The address cannot be listened at.
     pub async fn start(
+        net: &Net,
         address: SocketAddr,
         checker: Arc<Checker>,
         fault: Option<Fault>,
         seed: u64,
+        clock: Clock,
     ) -> std::io::Result<Self> {
-        let mut listener = listen(address).await?;
+        let mut listener = listen_on(net, address).await?;
         let address = listener.address;
         let config = ServerConfig {
             accounts: reference_accounts().into_iter().map(|(_, c)| c).collect(),
             max_keep_alive: 3600,
+            functions: crate::peer::server::served_functions(),
             seed,
         };
         let state = fault.as_ref().and_then(Fault::of_server);
         let mut engine = ServerEngine::new(config, checker).with_fault(state);
         let task = tokio::spawn(async move {
-            let epoch = Instant::now();
             let mut stopped = false;
             while let Some(arrived) = listener.arrivals.recv().await {
                 stopped |= arrived.broken.is_some() && state == Some(ServerFault::StopsAfterBrokenRequest);
@@ -78,7 +81,10 @@ impl EmbeddedServer {
                     // Dropping the way to answer closes the connection.
                     continue;
                 }
-                let answer = answer(&mut engine, &arrived, fault.as_ref(), millis(epoch.elapsed()));
+                let answer = match state.and_then(|fault| refused_carrier(fault, &arrived.request)) {
+                    Some(status) => refusal(status),
+                    None => answer(&mut engine, &arrived, fault.as_ref(), clock.now_ms()),
+                };
                 // Whoever asked may be gone by now.
                 let _ = arrived.answer.send(answer);
             }
@@ -90,6 +96,24 @@ impl EmbeddedServer {
     pub async fn wait(mut self) {
         let _ = (&mut self.task).await;
     }
+}
+
+/// The HTTP status by which a fault refuses a request for the way in which it was carried.
+fn refused_carrier(fault: ServerFault, request: &HttpMessage) -> Option<u16> {
+    let says = |name: &str, word: &str| request.header(name).is_some_and(|v| v.eq_ignore_ascii_case(word));
+    match fault {
+        ServerFault::RefusesChunked if says("transfer-encoding", "chunked") => Some(411),
+        ServerFault::RefusesExpect if says("expect", "100-continue") => Some(417),
+        _ => None,
+    }
+}
+
+fn refusal(status: u16) -> Answer {
+    Answer::Response(HttpMessage {
+        start: format!("HTTP/1.1 {status}"),
+        status,
+        ..HttpMessage::default()
+    })
 }
 
 fn answer(engine: &mut ServerEngine, arrived: &Arrived, fault: Option<&Fault>, now_ms: u64) -> Answer {
@@ -172,32 +196,92 @@ const CLIENT_PATIENCE: Duration = Duration::from_secs(2);
 /// Most messages that follow from one command by themselves.
 const MAX_FOLLOW_UPS: usize = 20;
 
-/// A client engine behind an HTTP client of another make than the lower tester's.
+/// A client engine behind an HTTP client.
 #[derive(Debug)]
 pub struct EmbeddedClient {
     engine: ClientEngine,
-    http: reqwest::Client,
-    url: String,
+    http: Http,
     fault: Option<Fault>,
+    clock: Clock,
+    /// When it polled last, in milliseconds of the clock.
+    last_poll_ms: Option<u64>,
 }
 
-impl EmbeddedClient {
-    /// A client that is not logged in.
-    ///
-    /// # Errors
-    /// The HTTP client cannot be set up.
-    pub fn new(config: ClientConfig, url: String, fault: Option<Fault>) -> Result<Self, String> {
-        let state = fault.as_ref().and_then(Fault::of_client);
-        let http = reqwest::Client::builder()
+/// What carries the messages of the embedded client.
+#[derive(Debug)]
+enum Http {
+    /// TCP: a stack of another make than the lower tester's, so that two of them meet.
+    Reqwest { client: reqwest::Client, url: String },
+    /// A network in memory, which only this suite's own stack knows.
+    Memory(Address),
+}
+
+impl Http {
+    fn new(server: &Address) -> Result<Self, String> {
+        if matches!(server.net, Net::Memory(_)) {
+            return Ok(Http::Memory(server.clone()));
+        }
+        let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(CLIENT_PATIENCE)
             .build()
             .map_err(|e| format!("the HTTP client cannot be set up: {e}"))?;
+        Ok(Http::Reqwest {
+            client,
+            url: server.url(),
+        })
+    }
+
+    /// Status and body of the answer.
+    async fn send(&self, message: Encoded) -> Option<(u16, Vec<u8>)> {
+        match self {
+            Http::Reqwest { client, url } => {
+                let method = reqwest::Method::from_bytes(message.method.as_bytes()).ok()?;
+                let mut request = client.request(method, url).body(message.body);
+                if !message.media_type.is_empty() {
+                    request = request.header("Content-Type", message.media_type);
+                }
+                let response = request.send().await.ok()?;
+                let status = response.status().as_u16();
+                Some((status, response.bytes().await.ok()?.to_vec()))
+            }
+            Http::Memory(address) => {
+                let mut headers = Vec::new();
+                if !message.media_type.is_empty() {
+                    headers.push(("Content-Type".to_owned(), message.media_type));
+                }
+                let outgoing = client::Outgoing {
+                    method: &message.method,
+                    headers: &headers,
+                    body: message.body,
+                    framing: Framing::Length,
+                    expect_continue: false,
+                };
+                let (_, response) = client::exchange(address, outgoing, CLIENT_PATIENCE).await;
+                response.ok().map(|r| (r.status, r.body))
+            }
+        }
+    }
+}
+
+impl EmbeddedClient {
+    /// A client of this server that is not logged in.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be set up.
+    pub fn new(
+        config: ClientConfig,
+        server: &Address,
+        fault: Option<Fault>,
+        clock: Clock,
+    ) -> Result<Self, String> {
+        let state = fault.as_ref().and_then(Fault::of_client);
         Ok(Self {
             engine: ClientEngine::new(config).with_fault(state),
-            http,
-            url,
+            http: Http::new(server)?,
             fault,
+            clock,
+            last_poll_ms: None,
         })
     }
 
@@ -206,6 +290,7 @@ impl EmbeddedClient {
         let Ok(first) = self.engine.start(command) else {
             return;
         };
+        self.bide(command).await;
         let mut queue = vec![first];
         let mut sent = 0;
         while !queue.is_empty() && sent < MAX_FOLLOW_UPS {
@@ -213,6 +298,27 @@ impl EmbeddedClient {
             sent += 1;
             let answer = self.post(&message).await;
             queue.extend(self.engine.answered(&message, answer.as_ref()));
+        }
+    }
+
+    /// Waits as long as a client of good manners does before it obeys.
+    async fn bide(&mut self, command: Command) {
+        let seconds = |s: u32| Duration::from_secs(u64::from(s));
+        match command {
+            Command::Idle => {
+                if let Some(after) = self.engine.keep_alive_after() {
+                    self.clock.pass(seconds(after)).await;
+                }
+            }
+            Command::Poll => {
+                if let (Some(gap), Some(last)) = (self.engine.poll_interval(), self.last_poll_ms) {
+                    let passed = Duration::from_millis(self.clock.now_ms().saturating_sub(last));
+                    self.clock.pass(seconds(gap).saturating_sub(passed)).await;
+                }
+                self.last_poll_ms = Some(self.clock.now_ms());
+            }
+            Command::Login | Command::LoginDigest => self.last_poll_ms = None,
+            _ => {}
         }
     }
 
@@ -238,16 +344,15 @@ impl EmbeddedClient {
         if encoded.sending != Sending::Normal {
             return None;
         }
-        let method = reqwest::Method::from_bytes(encoded.method.as_bytes()).ok()?;
-        let mut request = self.http.request(method, &self.url).body(encoded.body);
-        if !encoded.media_type.is_empty() {
-            request = request.header("Content-Type", encoded.media_type);
-        }
-        let response = request.send().await.ok()?;
-        let status = response.status().as_u16();
-        let body = response.bytes().await.ok()?;
-        if status == 200 && body.is_empty() {
-            self.engine.empty_answer();
+        let Some((status, body)) = self.http.send(encoded).await else {
+            self.engine.no_answer();
+            return None;
+        };
+        if body.is_empty() {
+            match status {
+                200 => self.engine.empty_answer(),
+                _ => self.engine.no_answer(),
+            }
             return None;
         }
         let reading = crate::codec::xml::read(&body, None);
@@ -256,5 +361,80 @@ impl EmbeddedClient {
             return None;
         }
         reading.message.map(|m| m.tree)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::fault::FaultKind;
+    use crate::run::Suite;
+    use crate::spec::Role;
+    use crate::transport::MemoryNet;
+
+    /// The status of a login carried in this way.
+    async fn status(suite: &Suite, fault: ServerFault, framing: Framing, expect_continue: bool) -> u16 {
+        let net = Net::Memory(MemoryNet::new());
+        let fault = Fault {
+            name: String::new(),
+            role: Role::Server,
+            about: String::new(),
+            breaks: Vec::new(),
+            versions: Vec::new(),
+            kind: FaultKind::Server(fault),
+            file: String::new(),
+            line: 0,
+        };
+        let checker = Arc::clone(&suite.checker);
+        let at = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = EmbeddedServer::start(
+            &net,
+            at,
+            checker,
+            Some(fault),
+            1,
+            Clock::real(tokio::time::Instant::now()),
+        )
+        .await
+        .expect("a free port");
+        let mut engine = ClientEngine::new(ClientConfig {
+            version: Version::V12,
+            credentials: reference_accounts().remove(0).1,
+            client_id: "c".to_owned(),
+            cookie: "c".to_owned(),
+            time_to_live: 60,
+            id_prefix: "c".to_owned(),
+        });
+        let tree = engine.request("Login-Request").expect("a primitive of clients");
+        let outgoing = client::Outgoing {
+            method: "POST",
+            headers: &[("Content-Type".to_owned(), MEDIA_TYPE_XML.to_owned())],
+            body: crate::codec::xml::write(&tree, &crate::codec::xml::WriteOptions::default()),
+            framing,
+            expect_continue,
+        };
+        let address = Address::of(&net, server.address);
+        let (_, answer) = client::exchange(&address, outgoing, CLIENT_PATIENCE).await;
+        answer.expect("an answer").status
+    }
+
+    #[test]
+    fn a_fault_of_the_carrier_refuses_that_and_nothing_else() {
+        let suite = Suite::embedded().expect("the embedded tables");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        let (length, chunked) = (Framing::Length, Framing::Chunked);
+        for (fault, framing, expect, wanted) in [
+            (ServerFault::RefusesChunked, length, true, 200),
+            (ServerFault::RefusesChunked, chunked, false, 411),
+            (ServerFault::RefusesExpect, chunked, false, 200),
+            (ServerFault::RefusesExpect, length, true, 417),
+        ] {
+            let found = runtime.block_on(status(&suite, fault, framing, expect));
+            assert_eq!(found, wanted, "{fault:?} {framing:?} {expect}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! One case against a server under test: the lower tester is a client.
 
+use base64::Engine as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::{CaseId, ItemId};
-use crate::case::{Case, Expected, Fence, Step, Test, account_of};
-use crate::check::conversation::Conversation;
+use crate::case::{Case, Expected, Fence, Step, Test, Wait, account_of};
+use crate::check::conversation::{Conversation, Given};
 use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
 use crate::event::Silence;
 use crate::message::{Envelope, Message, Path, Tree};
@@ -17,7 +18,7 @@ use crate::peer::digest::Schema;
 use crate::peer::{Credentials, MEDIA_TYPE_XML, is_binary_type};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::spec::{Command, Role, Status, Version};
-use crate::transport::client::{Outgoing, exchange};
+use crate::transport::client::{Framing, Outgoing, exchange};
 use crate::transport::raw;
 use crate::verdict::{Part, Place, Strength};
 
@@ -75,6 +76,8 @@ enum Stop {
     Charged,
     /// The peer says that it does not have this.
     Declined(u16),
+    /// An answer that leaves nothing to be done.
+    Settled,
     /// The suite's own fault.
     Error(String),
 }
@@ -161,7 +164,8 @@ impl<'a> Runner<'a> {
                 item,
                 tests,
                 decline,
-            } => self.expect(expected, lane, item.as_ref(), tests, decline),
+                settled_by,
+            } => self.expect(expected, lane, item.as_ref(), tests, decline, settled_by),
             Step::Keep { name, path, lane } => {
                 let found = match self.lanes.get(lane).and_then(|l| l.answer.as_ref()) {
                     Some((Answer::Message(m), _)) => {
@@ -181,10 +185,7 @@ impl<'a> Runner<'a> {
             }
             Step::Fence(fence) => self.fence(fence).await,
             Step::Bytes(octets) => self.raw(octets).await,
-            Step::Wait(ms) => {
-                tokio::time::sleep(Duration::from_millis(*ms)).await;
-                Ok(())
-            }
+            Step::Wait { wait, lane } => self.wait(*wait, lane).await,
             Step::Repeat { times, steps } => {
                 for _ in 0..*times {
                     for step in steps {
@@ -199,6 +200,25 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// Lets time go by: for the embedded reference by its clock, else in earnest.
+    async fn wait(&mut self, wait: Wait, lane: &str) -> Result<(), Stop> {
+        let keep_alive = self.lane(lane)?.engine.keep_alive_time().unwrap_or(0);
+        if keep_alive == 0 && !matches!(wait, Wait::Millis(_)) {
+            return Err(Stop::Inconclusive("no KeepAliveTime is in force".to_owned()));
+        }
+        let time = Duration::from_millis(wait.millis(keep_alive));
+        if time > self.target.longest_wait {
+            return Err(Stop::Inconclusive(format!(
+                "it would take {} s, the KeepAliveTime in force is {keep_alive} s; limits.longest_wait of the \
+                 profile is {} s",
+                time.as_secs(),
+                self.target.longest_wait.as_secs()
+            )));
+        }
+        self.target.clock.pass(time).await;
+        Ok(())
+    }
+
     fn predefined(&self, name: &str) -> Option<String> {
         if let Some((account, field)) = name.split_once('.') {
             if field == "client-id" {
@@ -211,6 +231,9 @@ impl<'a> Runner<'a> {
             return match field {
                 "user" => Some(credentials.user.clone()),
                 "password" => Some(credentials.password.clone()),
+                "password-base64" => {
+                    Some(base64::engine::general_purpose::STANDARD.encode(&credentials.password))
+                }
                 _ => None,
             };
         }
@@ -285,6 +308,12 @@ impl<'a> Runner<'a> {
         let version = self.judge.version;
         let lane = self.lane(lane_name)?;
         let tree = match primitives {
+            [one] if one.starts_with("Login-Request.challenge:") => {
+                let names = one.split_once(':').map_or("", |(_, n)| n);
+                Ok(lane
+                    .engine
+                    .login_challenge_of(&names.split(',').collect::<Vec<_>>()))
+            }
             [one] if one == "Login-Request.challenge" => {
                 Ok(lane.engine.login_challenge_request(&[Schema::Md5, Schema::Sha]))
             }
@@ -359,6 +388,12 @@ impl<'a> Runner<'a> {
                 method: &encoded.method,
                 headers: &headers,
                 body: encoded.body.clone(),
+                framing: if encoded.chunked {
+                    Framing::Chunked
+                } else {
+                    Framing::Length
+                },
+                expect_continue: encoded.expect_continue,
             },
             self.target.response,
         )
@@ -373,18 +408,27 @@ impl<'a> Runner<'a> {
             duration_ms: millis(since.elapsed()),
         }));
         let sent = super::suite::reread(&encoded.body);
+        let octets = response.as_ref().map_or(0, |r| r.body.len());
         let (answer, mut breaches) = self.read_answer(response, number);
         let clean = sent
             .as_ref()
             .filter(|m| self.is_correct(m))
             .map(|m| m.tree.clone());
-        let asked = sent
-            .as_ref()
-            .and_then(|m| Envelope::of(&m.tree))
-            .map_or_else(|| "the octets".to_owned(), |e| e.primitives());
+        let asked = sent.as_ref().map_or_else(
+            || "the octets".to_owned(),
+            |m| match Envelope::of(&m.tree) {
+                Some(envelope) => envelope.primitives(),
+                None => m.tree.get(m.tree.root()).name.clone(),
+            },
+        );
         let suite = self.judge.suite;
-        let tree = match &answer {
-            Answer::Message(m) => Some(&m.tree),
+        let given = match &answer {
+            Answer::Message(m) => Given::Message(&m.tree),
+            Answer::Empty => Given::Empty,
+            _ => Given::Nothing,
+        };
+        let tree = match given {
+            Given::Message(tree) => Some(tree),
             _ => None,
         };
         if let Some(digest) = sent.as_ref().and_then(|m| sent_digest(&m.tree)) {
@@ -392,10 +436,11 @@ impl<'a> Runner<'a> {
         }
         let lane = self.lane(lane_name)?;
         let before = lane.engine.session().map(str::to_owned);
+        let size = lane.conversation.server_size(octets).filter(|_| tree.is_some());
         let judgements = match &clean {
             Some(request) => lane
                 .conversation
-                .server_answer(&suite.tables.syntax, request, tree),
+                .server_answer(&suite.tables.syntax, request, given),
             None => Vec::new(),
         };
         if let Some(tree) = tree {
@@ -409,6 +454,7 @@ impl<'a> Runner<'a> {
             lane.track(&sent.tree, tree);
             self.voucher.saw(&suite.tables.syntax, &sent.tree, tree);
         }
+        let judgements = judgements.into_iter().chain(size).collect();
         breaches.extend(self.judge.conversation(judgements, number, Part::Response));
         let lane = self.lane(lane_name)?;
         lane.answer = Some((answer, number));
@@ -518,6 +564,7 @@ impl<'a> Runner<'a> {
         item: Option<&ItemId>,
         tests: &[Test],
         decline: &[u16],
+        settled_by: &[u16],
     ) -> Result<(), Stop> {
         let item = item.unwrap_or(&self.case.scr[0]).clone();
         let lane = self.lane(lane_name)?;
@@ -525,7 +572,9 @@ impl<'a> Runner<'a> {
             return Err(Stop::Error("`expect` before any `send`".to_owned()));
         };
         let (breaches, asked) = (lane.breaches.clone(), lane.asked.clone());
-        if let Answer::Failed(failure @ (Failure::Unreachable(_) | Failure::Cancelled)) = &answer {
+        if let Answer::Failed(failure @ (Failure::Unreachable(_) | Failure::Tls(_) | Failure::Cancelled)) =
+            &answer
+        {
             return Err(Stop::Inconclusive(failure.to_string()));
         }
         let place = Place {
@@ -533,8 +582,23 @@ impl<'a> Runner<'a> {
             part: Some(Part::Response),
             ..Place::default()
         };
+        if let Answer::Refused(status) = &answer
+            && decline.contains(status)
+        {
+            return Err(Stop::Declined(*status));
+        }
         if let Answer::Message(message) = &answer {
             let code = first_code(&message.tree);
+            if code.is_some_and(|c| settled_by.contains(&c)) {
+                self.answered(&place, true, &asked, "answered");
+                let text = format!("{} settles it", describe(&message.tree));
+                if self.phase == Phase::Procedure {
+                    let rule = format!("{asked} is answered by {expected} or a code that settles it");
+                    self.judge
+                        .charge(&self.case.scr[0].clone(), &rule, true, text, place);
+                }
+                return Err(Stop::Settled);
+            }
             if let Some(code) = code.filter(|c| decline.contains(c)) {
                 return Err(Stop::Declined(code));
             }
@@ -728,7 +792,7 @@ impl<'a> Runner<'a> {
         let mut declined = Vec::new();
         let mut reason = String::new();
         match stop {
-            None | Some(Stop::Charged) => {}
+            None | Some(Stop::Charged | Stop::Settled) => {}
             Some(Stop::Inconclusive(text)) => reason = text,
             Some(Stop::Declined(code)) => {
                 reason = format!("the peer says by code {code} that it does not have this");
@@ -815,6 +879,7 @@ pub async fn sanity(suite: &Suite, target: &ServerTarget, version: Version) -> O
         scr: Vec::new(),
         versions: vec![version],
         tags: vec!["no-account".to_owned()],
+        covers: Vec::new(),
         preconditions: Vec::new(),
         procedure: Vec::new(),
         after: Vec::new(),
@@ -828,7 +893,9 @@ pub async fn sanity(suite: &Suite, target: &ServerTarget, version: Version) -> O
     }
     let (answer, _) = runner.lanes.get(lane)?.answer.clone()?;
     let problem = match answer {
-        Answer::Failed(Failure::Unreachable(why)) => Some(SanityProblem::Unreachable(why)),
+        Answer::Failed(Failure::Unreachable(why) | Failure::Tls(why)) => {
+            Some(SanityProblem::Unreachable(why))
+        }
         Answer::Failed(failure) => Some(SanityProblem::Trouble(failure.to_string())),
         Answer::Message(message) => match first_code(&message.tree) {
             Some(505) => Some(SanityProblem::VersionRefused(505)),

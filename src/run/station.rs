@@ -15,6 +15,7 @@ use crate::record::HttpMessage;
 use crate::spec::Command;
 use crate::transport::server::{Answer, Arrived, Listener};
 
+use super::clock::Clock;
 use super::conversations::Conversations;
 use super::driver::{Ack, Order, UpperTester};
 use super::intake::is_csp;
@@ -62,7 +63,7 @@ impl Patience {
     /// How long to wait for what these commands would bring.
     pub fn grace(&self, commands: &[Command]) -> Duration {
         let grace = |c: &Command| match c {
-            Command::KeepAlive | Command::Poll => self.periodic,
+            Command::KeepAlive | Command::Poll | Command::Idle => self.periodic,
             // Nobody logs out without being told to.
             Command::Logout => Duration::ZERO,
             _ => self.soon,
@@ -96,6 +97,8 @@ pub struct Host {
     pub seed: u64,
     /// When the run began.
     pub epoch: Instant,
+    /// The clock that the server goes by.
+    pub clock: Clock,
     /// How much slower the server's clock is than the true one: sessions live so many times longer than
     /// the time that was granted, which is short to make a client act, not to lose it.
     pub slowness: u32,
@@ -140,6 +143,7 @@ impl Station {
             ServerConfig {
                 accounts: host.accounts.clone(),
                 max_keep_alive: host.max_keep_alive,
+                functions: crate::peer::server::served_functions(),
                 seed: host.seed,
             },
             Arc::clone(&suite.checker),
@@ -270,9 +274,14 @@ impl Station {
         self.trouble().map_or(Ok(()), |why| Err(why.to_owned()))
     }
 
-    /// Milliseconds of the server's clock.
+    /// Now, in milliseconds since the run began.
+    pub fn clock_ms(&self) -> u64 {
+        self.host.clock.now_ms()
+    }
+
+    /// The same as the server takes it to be.
     pub fn now_ms(&self) -> u64 {
-        super::conclude::millis(self.host.epoch.elapsed()) / u64::from(self.host.slowness.max(1))
+        self.clock_ms() / u64::from(self.host.slowness.max(1))
     }
 
     /// What the upper tester and the listener have to say to people.

@@ -78,6 +78,20 @@ impl Suite {
     }
 }
 
+/// The requests that cases are generated from, in the order of a session, with the side under test. What
+/// a client may get answers what a plain client asks.
+const SAMPLES: [(&str, &[Role]); 9] = [
+    ("Login-Request", &[Role::Server, Role::Client]),
+    ("KeepAlive-Request", &[Role::Server, Role::Client]),
+    ("ClientCapability-Request.full", &[Role::Server]),
+    ("ClientCapability-Request", &[Role::Client]),
+    ("Service-Request.all", &[Role::Server]),
+    ("Service-Request", &[Role::Client]),
+    ("GetSPInfo-Request", &[Role::Server, Role::Client]),
+    ("Polling-Request", &[Role::Server, Role::Client]),
+    ("Logout-Request", &[Role::Server, Role::Client]),
+];
+
 /// Correct messages of both engines: what generation starts from.
 fn samples(checker: &Arc<Checker>) -> Vec<Sample> {
     let account = Credentials {
@@ -98,12 +112,13 @@ fn samples(checker: &Arc<Checker>) -> Vec<Sample> {
             ServerConfig {
                 accounts: vec![account.clone()],
                 max_keep_alive: 3600,
+                functions: crate::peer::server::served_functions(),
                 seed: 1,
             },
             Arc::clone(checker),
         );
-        for primitive in ["Login-Request", "KeepAlive-Request"] {
-            let Ok(request) = client.request(primitive) else {
+        for (step, under_test) in SAMPLES {
+            let Ok(request) = client.request(step) else {
                 continue;
             };
             let body = xml::write(&request, &WriteOptions::default());
@@ -116,21 +131,26 @@ fn samples(checker: &Arc<Checker>) -> Vec<Sample> {
                     body: &body,
                 },
             );
-            out.push(sample(Role::Client, *version, request));
+            if under_test.contains(&Role::Server) {
+                out.push(sample(Role::Client, *version, step, request));
+            }
             if let Some(tree) = answer.tree {
                 client.learn(&tree);
-                out.push(sample(Role::Server, *version, tree));
+                if under_test.contains(&Role::Client) {
+                    out.push(sample(Role::Server, *version, step, tree));
+                }
             }
         }
     }
     out
 }
 
-fn sample(from: Role, version: Version, tree: Tree) -> Sample {
+fn sample(from: Role, version: Version, step: &str, tree: Tree) -> Sample {
     Sample {
         from,
         version,
         primitive: Envelope::of(&tree).map(|e| e.primitives()).unwrap_or_default(),
+        step: step.to_owned(),
         tree,
     }
 }

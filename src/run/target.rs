@@ -8,6 +8,8 @@ use tokio::time::Instant;
 use crate::peer::Credentials;
 use crate::transport::client::Address;
 
+use super::clock::Clock;
+
 /// The server under test and how to speak to it.
 #[derive(Debug)]
 pub struct ServerTarget {
@@ -27,13 +29,17 @@ pub struct ServerTarget {
     pub run_id: String,
     /// When the run began.
     pub epoch: Instant,
+    /// The clock that cases about time go by.
+    pub clock: Clock,
+    /// Longest that one wait may take.
+    pub longest_wait: Duration,
 }
 
 /// Keeps requests apart.
 #[derive(Debug)]
 pub struct Pace {
     gap: Duration,
-    next: tokio::sync::Mutex<Option<tokio::time::Instant>>,
+    next: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Pace {
@@ -51,7 +57,7 @@ impl Pace {
             return;
         }
         let mut next = self.next.lock().await;
-        let now = tokio::time::Instant::now();
+        let now = Instant::now();
         let at = next.unwrap_or(now).max(now);
         *next = Some(at + self.gap);
         drop(next);

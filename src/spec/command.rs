@@ -21,13 +21,15 @@ pub enum Command {
     KeepAlive,
     /// Send a Polling-Request.
     Poll,
+    /// Do nothing by hand: what the client does by itself is waited for.
+    Idle,
     /// Log out.
     Logout,
 }
 
 impl Command {
     /// All values, in the order of a session.
-    pub const ALL: [Command; 9] = [
+    pub const ALL: [Command; 10] = [
         Command::DiscoverVersions,
         Command::Login,
         Command::LoginDigest,
@@ -36,6 +38,7 @@ impl Command {
         Command::ProviderInfo,
         Command::KeepAlive,
         Command::Poll,
+        Command::Idle,
         Command::Logout,
     ];
 
@@ -52,7 +55,7 @@ impl Command {
             Command::Services => "Service-Request",
             Command::ProviderInfo => "GetSPInfo-Request",
             Command::DiscoverVersions => "WV-CSP-VersionDiscovery-Request",
-            Command::KeepAlive => "KeepAlive-Request",
+            Command::KeepAlive | Command::Idle => "KeepAlive-Request",
             Command::Poll => "Polling-Request",
             Command::Logout => "Logout-Request",
         }
@@ -69,6 +72,7 @@ impl Command {
             Command::DiscoverVersions => "discover-versions",
             Command::KeepAlive => "keep-alive",
             Command::Poll => "poll",
+            Command::Idle => "idle",
             Command::Logout => "logout",
         }
     }

@@ -21,7 +21,7 @@ pub use expr::{Expression, Reference, Truth};
 pub use filter::{Filter, FilterTarget};
 pub use ics::{Ics, ReviewFinding, ReviewKind};
 pub use items::{Item, Items};
-pub use profile::{Account, AccountName, HttpUrl, Limits, Profile, Secret, Timers};
+pub use profile::{Account, AccountName, HttpUrl, Limits, Profile, Secret, Timers, TlsProfile};
 pub use readings::{Reading, Readings};
 pub use scr::{ItemForm, ScrGroup, ScrItem};
 pub use tables::Tables;

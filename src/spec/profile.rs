@@ -37,12 +37,14 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// An `http` address: `http://host[:port][/path]`.
+/// An `http` or `https` address: `http://host[:port][/path]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpUrl {
+    /// Whether it is `https`.
+    pub secure: bool,
     /// Host name, IPv4 address, or IPv6 address in brackets.
     pub host: String,
-    /// Port; 80 when the text has none.
+    /// Port; 80 when the text has none, 443 for `https`.
     pub port: u16,
     /// Path with query, `/` when the text has none.
     pub path: String,
@@ -58,11 +60,11 @@ impl HttpUrl {
         let (scheme, rest) = text
             .split_once("://")
             .ok_or_else(|| format!("`{shown}` has no scheme; write http://host:port/path"))?;
-        match scheme.to_ascii_lowercase().as_str() {
-            "http" => {}
-            "https" => return Err("https targets are not supported by this version".to_owned()),
-            _ => return Err(format!("`{shown}` is not an http address")),
-        }
+        let secure = match scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(format!("`{shown}` is not an http or https address")),
+        };
         if !rest.chars().all(|c| c.is_ascii_graphic()) || rest.contains('#') {
             return Err(format!(
                 "`{shown}` holds a blank, a fragment or characters beyond ASCII"
@@ -91,6 +93,7 @@ impl HttpUrl {
             return Err(format!("`{shown}` has no usable host"));
         }
         let port = match port {
+            None if secure => 443,
             None => 80,
             Some(p) => p
                 .parse()
@@ -99,6 +102,7 @@ impl HttpUrl {
                 .ok_or_else(|| format!("`{shown}` has no usable port"))?,
         };
         Ok(Self {
+            secure,
             host: host.to_owned(),
             port,
             path: if path.starts_with('/') {
@@ -117,7 +121,8 @@ impl HttpUrl {
 
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}{}", self.host, self.port, self.path)
+        let scheme = if self.secure { "https" } else { "http" };
+        write!(f, "{scheme}://{}:{}{}", self.host, self.port, self.path)
     }
 }
 
@@ -214,6 +219,17 @@ impl Default for Limits {
     }
 }
 
+/// Whose certificate a server may show; at most one of the two is set.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsProfile {
+    /// File with the certificates of its authorities, PEM; a path relative to the profile.
+    pub ca: Option<String>,
+    /// Whether any certificate is accepted.
+    #[serde(default)]
+    pub insecure: bool,
+}
+
 /// A profile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
@@ -223,6 +239,8 @@ pub struct Profile {
     pub role: Role,
     /// Where a server is; always there for a server.
     pub url: Option<HttpUrl>,
+    /// Whose certificate the server may show; the public authorities' when none. Only with `https`.
+    pub tls: Option<TlsProfile>,
     /// Where to wait for a client; always there for a client.
     pub listen: Option<SocketAddr>,
     /// Domain of the accounts.
@@ -246,7 +264,7 @@ pub struct Profile {
 }
 
 mod raw {
-    use super::{Account, AccountName, BTreeMap, Deserialize, Role, Span, Versions};
+    use super::{Account, AccountName, BTreeMap, Deserialize, Role, Span, TlsProfile, Versions};
 
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -255,6 +273,7 @@ mod raw {
         pub name: String,
         pub role: Role,
         pub url: Option<String>,
+        pub tls: Option<TlsProfile>,
         pub listen: Option<String>,
         pub domain: Option<String>,
         #[serde(default)]
@@ -307,6 +326,7 @@ impl Profile {
                 .fix("this version reads `imps-scr/profile/1`"));
         }
         let (url, listen) = target(&doc)?;
+        check_tls(&doc, url.as_ref())?;
         check_accounts(&doc)?;
         check_headers(&doc)?;
         if raw.driver.is_some() && raw.role != Role::Client {
@@ -337,6 +357,7 @@ impl Profile {
             name: raw.name.clone(),
             role: raw.role,
             url,
+            tls: raw.tls.clone(),
             listen,
             domain: raw.domain.clone(),
             accounts: raw.accounts.clone(),
@@ -383,6 +404,7 @@ impl Profile {
             name: String::new(),
             role,
             url: None,
+            tls: None,
             listen: None,
             domain: None,
             accounts: BTreeMap::new(),
@@ -438,6 +460,31 @@ fn target(doc: &Document<raw::Profile>) -> Result<(Option<HttpUrl>, Option<Socke
             Err(doc.error("url", "a client has no `url`").fix("remove the line"))
         }
     }
+}
+
+fn check_tls(doc: &Document<raw::Profile>, url: Option<&HttpUrl>) -> Result<(), FileError> {
+    let Some(tls) = &doc.value.tls else {
+        return Ok(());
+    };
+    if !url.is_some_and(|u| u.secure) {
+        return Err(doc
+            .error("tls", "`tls` goes with an https server only")
+            .fix("write `url: https://…`, or remove the line"));
+    }
+    if tls.ca.is_some() && tls.insecure {
+        return Err(doc
+            .error(
+                "tls.insecure",
+                "an authority is named, and any certificate accepted",
+            )
+            .fix("keep `ca` or `insecure`, not both"));
+    }
+    if tls.ca.as_ref().is_some_and(String::is_empty) {
+        return Err(doc
+            .error("tls.ca", "no file is named")
+            .fix("write the file with the certificate of the authority, PEM"));
+    }
+    Ok(())
 }
 
 fn check_accounts(doc: &Document<raw::Profile>) -> Result<(), FileError> {
@@ -543,13 +590,13 @@ ics: x.yaml
     #[test]
     fn mistakes_carry_line_and_fix() {
         for (from, to, line, part) in [
+            ("http://127", "ftp://127", 4, "not an http or https address"),
             (
-                "http://127",
-                "https://127",
-                4,
-                "https targets are not supported by this version",
+                "domain: example.org",
+                "tls: {insecure: true}",
+                5,
+                "https server only",
             ),
-            ("http://127", "ftp://127", 4, "not an http address"),
             ("http://127.0.0.1", "http://u:Sesame@h", 4, "no place"),
             ("127.0.0.1:8080", "127.0.0.1:99999", 4, "port"),
             ("url: http://127.0.0.1:8080/impsrv\n", "", 3, "without `url`"),
@@ -576,6 +623,28 @@ ics: x.yaml
         }
     }
 
+    #[test]
+    fn https_has_a_port_and_a_trust_of_its_own() {
+        let file = |tls: &str| {
+            let text = FILE.replacen("http://127.0.0.1:8080/impsrv", "https://h/impsrv", 1);
+            Profile::parse("p", &text.replacen("domain: example.org", tls, 1))
+        };
+        let p = file("tls: {ca: ca.pem}").unwrap();
+        assert_eq!(p.url.unwrap().to_string(), "https://h:443/impsrv");
+        assert_eq!(p.tls.unwrap().ca.as_deref(), Some("ca.pem"));
+        assert!(file("tls: {insecure: true}").unwrap().tls.unwrap().insecure);
+        assert!(file("").unwrap().tls.is_none());
+        for (tls, part) in [
+            ("tls: {ca: a, insecure: true}", "not both"),
+            ("tls: {ca: ''}", "no file"),
+            ("tls: {cert: a}", "unknown field"),
+        ] {
+            let e = file(tls).unwrap_err();
+            assert!(e.to_string().contains(part), "{e}");
+            assert_eq!(e.line, 5, "{e}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_panics(text in "\\PC{0,60}") {
@@ -585,8 +654,8 @@ ics: x.yaml
         }
 
         #[test]
-        fn addresses_survive(host in "[a-z][a-z0-9.-]{0,9}|\\[::1\\]", port in 1u16.., path in "(/[a-z]{0,4}){1,3}") {
-            let text = format!("http://{host}:{port}{path}");
+        fn addresses_survive(scheme in "https?", host in "[a-z][a-z0-9.-]{0,9}|\\[::1\\]", port in 1u16.., path in "(/[a-z]{0,4}){1,3}") {
+            let text = format!("{scheme}://{host}:{port}{path}");
             prop_assert_eq!(HttpUrl::parse(&text).unwrap().to_string(), text);
         }
     }

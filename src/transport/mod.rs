@@ -1,8 +1,11 @@
 //! Octets in and out, recorded below the HTTP parser. Nothing here knows CSP.
 
 pub mod client;
+pub mod net;
 pub mod raw;
 mod recording;
 pub mod server;
+pub mod tls;
 
+pub use net::{MemoryNet, Net};
 pub use recording::Wire;

@@ -10,13 +10,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::base::limits::MAX_BODY;
 use crate::record::{Failure, HttpMessage};
 
+use super::net::{Acceptor, Net, Stream};
 use super::recording::{Recording, Wire};
 
 /// Most connections served at one time; more wait.
@@ -64,15 +64,15 @@ impl Drop for Listener {
     }
 }
 
-/// Listens at an address; port 0 picks a free one.
+/// Listens at an address of a network; port 0 picks a free one.
 ///
 /// # Errors
 /// The address cannot be listened at.
-pub async fn listen(address: SocketAddr) -> std::io::Result<Listener> {
-    let listener = TcpListener::bind(address).await?;
-    let address = listener.local_addr()?;
+pub async fn listen_on(net: &Net, address: SocketAddr) -> std::io::Result<Listener> {
+    let acceptor = net.bind(address).await?;
+    let address = acceptor.address()?;
     let (sender, arrivals) = mpsc::channel(QUEUE);
-    let task = tokio::spawn(accept(listener, sender));
+    let task = tokio::spawn(accept(acceptor, sender));
     Ok(Listener {
         address,
         arrivals,
@@ -80,7 +80,7 @@ pub async fn listen(address: SocketAddr) -> std::io::Result<Listener> {
     })
 }
 
-async fn accept(listener: TcpListener, sender: mpsc::Sender<Arrived>) {
+async fn accept(mut acceptor: Acceptor, sender: mpsc::Sender<Arrived>) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -88,10 +88,9 @@ async fn accept(listener: TcpListener, sender: mpsc::Sender<Arrived>) {
             return;
         };
         while connections.try_join_next().is_some() {}
-        match listener.accept().await {
-            Ok((stream, _)) => {
+        match acceptor.accept().await {
+            Ok(stream) => {
                 let sender = sender.clone();
-                let _ = stream.set_nodelay(true);
                 connections.spawn(async move {
                     serve(stream, sender).await;
                     drop(slot);
@@ -103,7 +102,7 @@ async fn accept(listener: TcpListener, sender: mpsc::Sender<Arrived>) {
     }
 }
 
-async fn serve(stream: tokio::net::TcpStream, sender: mpsc::Sender<Arrived>) {
+async fn serve(stream: Stream, sender: mpsc::Sender<Arrived>) {
     let io = TokioIo::new(Recording::new(stream, Wire::default()));
     let service = service_fn(move |request| {
         let sender = sender.clone();

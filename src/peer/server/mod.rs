@@ -1,15 +1,20 @@
 //! The server engine: takes one HTTP body, gives one. Time is a number that the caller hands in.
 
+mod login;
+mod negotiation;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::check::services::Functions;
 use crate::check::{Checker, Rule};
-use crate::codec::xml;
+use crate::codec::{WriteOptions, write, xml};
 use crate::message::{Elem, Envelope, Message, Mode, NodeId, SessionType, TransactionView, Tree, text};
 use crate::spec::Version;
 use crate::verdict::Strength;
 
 use super::compose::{self, Part};
+use super::contents;
 use super::digest::Schema;
 use super::{Credentials, MEDIA_TYPE_XML, is_xml_type};
 
@@ -20,8 +25,15 @@ pub struct ServerConfig {
     pub accounts: Vec<Credentials>,
     /// Longest KeepAliveTime granted, in seconds.
     pub max_keep_alive: u32,
+    /// Functions of the service tree that are served.
+    pub functions: Vec<String>,
     /// Seed of session ids and nonces.
     pub seed: u64,
+}
+
+/// What the engine serves of the service tree.
+pub fn served_functions() -> Vec<String> {
+    vec!["GETSPI".to_owned()]
 }
 
 /// State faults of a server, for mutants: what no edit of a single message can express.
@@ -56,6 +68,44 @@ pub enum ServerFault {
     StopsAfterBrokenRequest,
     /// Says success to a request that it cannot serve.
     SucceedsAlways,
+    /// Serves functions that it did not grant.
+    ServesWhatItRefused,
+    /// Sends messages longer than the client can parse.
+    IgnoresParserSize,
+    /// Lets sessions live for ever.
+    NeverExpires,
+    /// Takes only KeepAlive-Request for a sign of life.
+    PollIsNoSignOfLife,
+    /// Goes on with the time of the login, whatever KeepAlive-Response said.
+    KeepsFirstTime,
+    /// Ends the session when it refuses a new time.
+    EndsSessionOnRefusedTime,
+    /// Lets a second login of one client stand beside the first.
+    KeepsOldSession,
+    /// Takes a digest that answers no challenge.
+    TakesDigestWithoutChallenge,
+    /// Says Poll T, and the poll brings nothing.
+    PollPromisesNothing,
+    /// Refuses a second negotiation in a session.
+    NegotiatesOnce,
+    /// Needs TimeToLive at login.
+    NeedsTimeToLiveAtLogin,
+    /// Refuses the markers of mandatory functions.
+    RefusesMarkers,
+    /// Refuses functions that nobody wanted.
+    RefusesUnwanted,
+    /// Takes negotiations of another client than logged in.
+    TakesAnyClient,
+    /// Starts an invitation at every poll after service negotiation.
+    SendsUnwantedRequests,
+    /// Starts several transactions at every poll after capability negotiation.
+    SendsManyRequests,
+    /// Refuses expired sessions with a code of another meaning.
+    CodeOfExpired,
+    /// Refuses a body in chunks; the carrier acts on it, the engine sees no header fields.
+    RefusesChunked,
+    /// Refuses a request that asks for `100 Continue`; the carrier acts on it.
+    RefusesExpect,
 }
 
 /// One HTTP request as the engine sees it.
@@ -87,9 +137,19 @@ pub struct Outgoing {
 #[derive(Debug)]
 struct Session {
     version: Version,
+    /// User (lower case) and client that logged in.
+    client: (String, String),
     keep_alive: u32,
     last_seen_ms: u64,
     queue: Vec<Elem>,
+    /// Ended by a later login of the same client: over once that is told.
+    ending: bool,
+    /// Functions that were wanted and not granted; none before service negotiation.
+    refused: Option<Functions>,
+    /// Longest message that the client can parse, in octets.
+    parser_size: Option<usize>,
+    /// Negotiations so far.
+    negotiations: u32,
 }
 
 #[derive(Debug)]
@@ -110,6 +170,8 @@ pub struct ServerEngine {
     random: fastrand::Rng,
     next_id: u32,
     open_to_all: bool,
+    /// Whether a session has expired so far.
+    expired: bool,
 }
 
 /// Longest time between the legs of a 4-way login, in milliseconds.
@@ -130,6 +192,7 @@ impl ServerEngine {
             random,
             next_id: 0,
             open_to_all: false,
+            expired: false,
         }
     }
 
@@ -189,6 +252,10 @@ impl ServerEngine {
         if invalid && !lenient {
             return self.refuse_whole(&message, 400);
         }
+        let root = message.tree.get(message.tree.root());
+        if root.name == "WV-CSP-VersionDiscovery-Request" {
+            return Outgoing::message(Self::discovery(), vec![root.name.clone()]);
+        }
         let (Some(version), Some(envelope)) = (checked.version, Envelope::of(&message.tree)) else {
             return Outgoing::http(400);
         };
@@ -237,13 +304,23 @@ impl ServerEngine {
             .as_deref()
             .is_some_and(|id| self.sessions.contains_key(id));
         if session.is_some() && !known && self.fault == Some(ServerFault::ServesUnknownSession) {
-            self.open_session(now_ms, session.clone().unwrap_or_default(), version, 60);
+            let client = (String::new(), String::new());
+            self.open_session(now_ms, session.clone().unwrap_or_default(), version, client, 60);
             known = true;
         }
         if let Some(open) = session.as_deref().and_then(|id| self.sessions.get_mut(id)) {
-            open.last_seen_ms = now_ms;
+            let only_polls = envelope.transactions.iter().all(|t| t.name == "Polling-Request");
+            if !(only_polls && self.fault == Some(ServerFault::PollIsNoSignOfLife)) {
+                open.last_seen_ms = now_ms;
+            }
             known = open.version == version;
         }
+        // What is agreed in this message counts from the next on.
+        let parser_size = session
+            .as_deref()
+            .and_then(|id| self.sessions.get(id))
+            .and_then(|s| s.parser_size)
+            .filter(|_| self.fault != Some(ServerFault::IgnoresParserSize));
         let mut ends = None;
         for transaction in &envelope.transactions {
             if transaction.mode == Mode::Response && self.fault != Some(ServerFault::IgnoresMode) {
@@ -254,7 +331,11 @@ impl ServerEngine {
                 continue;
             }
             if session.is_some() && !known {
-                parts.push(response(transaction, compose::status(604)));
+                let odd = self.expired && self.fault == Some(ServerFault::CodeOfExpired);
+                parts.push(response(
+                    transaction,
+                    compose::status(if odd { 403 } else { 604 }),
+                ));
                 continue;
             }
             let Some(primitive) = transaction.primitive else {
@@ -279,19 +360,40 @@ impl ServerEngine {
                     };
                     parts.push(response(transaction, goodbye));
                 }
-                // Nothing else is served by this reference yet: it says so.
-                (_, Some(_)) => parts.push(response(transaction, compose::status(self.not_served()))),
-                // It may be asked before login; that it is not served is no word about sessions.
+                ("ClientCapability-Request", Some(id)) => {
+                    let answer = match self.negotiates_again(id) {
+                        true => self.capabilities(id, version, tree, primitive),
+                        false => compose::status(403),
+                    };
+                    parts.push(response(transaction, answer));
+                }
+                ("Service-Request", Some(id)) => {
+                    let answer = match self.negotiates_again(id) {
+                        true => self.services(id, version, tree, primitive),
+                        false => compose::status(403),
+                    };
+                    parts.push(response(transaction, answer));
+                }
                 ("GetSPInfo-Request", None) => {
-                    parts.push(response(transaction, compose::status(self.not_served())));
+                    parts.push(response(transaction, self.provider_info(tree, primitive)));
+                }
+                (name, Some(id)) => {
+                    let answer = match self.refusal(id, name) {
+                        None if name == "GetSPInfo-Request" => self.provider_info(tree, primitive),
+                        // Nothing else is served by this engine yet: it says so.
+                        code => compose::status(self.refusal_code(code.unwrap_or(405))),
+                    };
+                    parts.push(response(transaction, answer));
                 }
                 (_, None) => parts.push(response(transaction, compose::status(604))),
             }
         }
+        let promises = self.fault == Some(ServerFault::PollPromisesNothing)
+            && names.iter().any(|n| n == "KeepAlive-Request");
         let poll = session
             .as_deref()
             .and_then(|id| self.sessions.get(id))
-            .is_some_and(|s| !s.queue.is_empty());
+            .is_some_and(|s| !s.queue.is_empty() || promises);
         if let Some(id) = ends
             && self.fault != Some(ServerFault::ServesAfterLogout)
         {
@@ -308,25 +410,56 @@ impl ServerEngine {
         if envelope.session_type != SessionType::Inband {
             session = None;
         }
-        Outgoing::message(
-            compose::message(version, session.as_deref(), Some(poll), parts),
-            names,
-        )
+        let whole = compose::message(version, session.as_deref(), Some(poll), parts.clone());
+        if parser_size.is_some_and(|size| write(&whole, &WriteOptions::default()).len() > size) {
+            // 432, response too large, is of 1.2.
+            let code = match version {
+                Version::V11 => 500,
+                Version::V12 => 432,
+            };
+            for part in parts.iter_mut().filter(|p| p.mode == Mode::Response) {
+                part.primitive = compose::status(code);
+            }
+            let short = compose::message(version, session.as_deref(), Some(poll), parts);
+            return Outgoing::message(short, names);
+        }
+        Outgoing::message(whole, names)
     }
 
-    fn not_served(&self) -> u16 {
+    fn refusal_code(&self, code: u16) -> u16 {
         if self.fault == Some(ServerFault::SucceedsAlways) {
             200
         } else {
-            405
+            code
         }
+    }
+
+    /// Counts the negotiations of a session; whether this one is taken.
+    fn negotiates_again(&mut self, id: &str) -> bool {
+        let once = self.fault == Some(ServerFault::NegotiatesOnce);
+        self.sessions.get_mut(id).is_none_or(|s| {
+            s.negotiations += 1;
+            // One of each kind is the first negotiation.
+            !once || s.negotiations <= 1
+        })
     }
 
     fn poll(&mut self, id: &str) -> Vec<Part> {
         let Some(session) = self.sessions.get_mut(id) else {
             return Vec::new();
         };
-        let queue = std::mem::take(&mut session.queue);
+        let mut queue = std::mem::take(&mut session.queue);
+        let unwanted = match self.fault {
+            Some(ServerFault::SendsUnwantedRequests) if session.refused.is_some() => 1,
+            Some(ServerFault::SendsManyRequests) if session.parser_size.is_some() => 3,
+            _ => 0,
+        };
+        let user = session.client.0.clone();
+        queue
+            .extend((0..unwanted).filter_map(|_| contents::server_request("InviteUser-Request", &user).ok()));
+        if session.ending {
+            self.sessions.remove(id);
+        }
         queue
             .into_iter()
             .map(|primitive| Part {
@@ -346,6 +479,10 @@ impl ServerEngine {
         let asked = tree.child_text(primitive, "TimeToLive");
         let max = self.config.max_keep_alive;
         let needs = self.fault == Some(ServerFault::NeedsTimeToLive);
+        if asked.as_deref() == Some("0") && self.fault == Some(ServerFault::EndsSessionOnRefusedTime) {
+            self.sessions.remove(id);
+            return Elem::new("KeepAlive-Response").with(compose::result(605));
+        }
         let Some(session) = self.sessions.get_mut(id) else {
             return compose::status(604);
         };
@@ -357,181 +494,45 @@ impl ServerEngine {
             Some(Ok(seconds)) => seconds.min(max),
             Some(Err(_)) => return compose::status(402),
         };
-        session.keep_alive = granted;
+        if self.fault != Some(ServerFault::KeepsFirstTime) {
+            session.keep_alive = granted;
+        }
         Elem::new("KeepAlive-Response")
             .with(compose::result(200))
             .with(text("KeepAliveTime", granted.to_string()))
     }
 
-    fn login(&mut self, now_ms: u64, version: Version, tree: &Tree, request: NodeId) -> Elem {
-        let read = |name: &str| tree.child_text(request, name);
-        let user = read("UserID").unwrap_or_default();
-        let cookie = read("SessionCookie").unwrap_or_default();
-        let client_id = copy_client_id(tree, request);
-        let fail = |code: u16| {
-            Elem::new("Login-Response")
-                .with(client_id.clone())
-                .with(compose::result(code))
-        };
-        let account = self
-            .config
-            .accounts
-            .iter()
-            .find(|a| a.user.eq_ignore_ascii_case(&user))
-            .cloned();
-        let schemas: Vec<String> = tree
-            .elements(request)
-            .filter(|e| tree.get(*e).name == "DigestSchema")
-            .flat_map(|e| {
-                tree.text(e)
-                    .split(',')
-                    .map(|s| s.trim().to_owned())
-                    .collect::<Vec<_>>()
-            })
-            .collect();
-        let (password, digest) = (read("Password"), read("DigestBytes"));
-        let ways = usize::from(password.is_some())
-            + usize::from(digest.is_some())
-            + usize::from(!schemas.is_empty());
-        if ways != 1 {
-            return fail(402);
-        }
-        // Several clients of one user may log in at one time (LG-9), each with its own challenge.
-        let client = tree.child(request, "ClientID").map_or_else(String::new, |id| {
-            tree.elements(id)
-                .map(|e| tree.text(e))
-                .collect::<Vec<_>>()
-                .join(" ")
-        });
-        let key = (user.to_ascii_lowercase(), format!("{client} {cookie}"));
-        let expected = match &account {
-            Some(a) => a.password.clone(),
-            None if self.fault == Some(ServerFault::AcceptsAnyUser) || self.open_to_all => {
-                password.clone().unwrap_or_default()
-            }
-            None => return fail(531),
-        };
-        if !schemas.is_empty() {
-            return self.challenge(now_ms, version, key, &schemas, &client_id);
-        }
-        let good = match (&password, &digest) {
-            (Some(p), _) => *p == expected || self.fault == Some(ServerFault::AcceptsAnyPassword),
-            (None, Some(_)) if self.open_to_all => true,
-            (None, Some(d)) => self.digest_is_right(now_ms, &key, d, &expected),
-            (None, None) => false,
-        };
-        if !good {
-            return fail(409);
-        }
-        let asked = read("TimeToLive")
-            .and_then(|t| t.parse::<u32>().ok())
-            .filter(|t| *t > 0);
-        let granted = asked
-            .unwrap_or(self.config.max_keep_alive)
-            .min(self.config.max_keep_alive);
-        let id = if self.fault == Some(ServerFault::SharesSessionId) {
-            "im#the-only-session".to_owned()
-        } else {
-            format!("im#{:016x}", self.random.u64(..))
-        };
-        self.open_session(now_ms, id.clone(), version, granted);
-        Elem::new("Login-Response")
-            .with(client_id)
-            .with(compose::result(200))
-            .with(text("SessionID", id))
-            .with(text("KeepAliveTime", granted.to_string()))
-            .with(text("CapabilityRequest", "F"))
-    }
-
-    fn challenge(
+    fn open_session(
         &mut self,
         now_ms: u64,
+        id: String,
         version: Version,
-        key: (String, String),
-        offered: &[String],
-        client_id: &Elem,
-    ) -> Elem {
-        let answer = Elem::new("Login-Response").with(client_id.clone());
-        let chosen = if self.fault == Some(ServerFault::NoDigestLogin) {
-            None
-        } else {
-            [Schema::Sha, Schema::Md5, Schema::Pwd]
-                .into_iter()
-                .find(|s| offered.iter().any(|o| o == s.as_str()))
-        };
-        let Some(schema) = chosen else {
-            return answer.with(compose::result(543));
-        };
-        let nonce = if self.fault == Some(ServerFault::ReplaysNonce) {
-            "0123456789abcdef".to_owned()
-        } else {
-            format!("{:016x}{:016x}", self.random.u64(..), self.random.u64(..))
-        };
-        if self.challenges.len() >= MAX_CHALLENGES {
-            let oldest = self
-                .challenges
-                .iter()
-                .min_by_key(|(_, c)| c.since_ms)
-                .map(|(k, _)| k.clone());
-            if let Some(oldest) = oldest {
-                self.challenges.remove(&oldest);
-            }
-        }
-        self.challenges.insert(
-            key,
-            PendingChallenge {
-                nonce: nonce.clone(),
-                schema,
-                since_ms: now_ms,
-            },
-        );
-        // Q2: the printed example has 200 here, two clients know 401.
-        let code = match version {
-            Version::V11 => 200,
-            Version::V12 => 401,
-        };
-        answer
-            .with(compose::result(code))
-            .with(text("Nonce", nonce))
-            .with(text("DigestSchema", schema.as_str()))
-    }
-
-    fn digest_is_right(&mut self, now_ms: u64, key: &(String, String), digest: &str, password: &str) -> bool {
-        // A nonce is good once, whether the answer is right or not.
-        let Some(challenge) = self.challenges.remove(key) else {
-            return false;
-        };
-        if self.fault == Some(ServerFault::ReplaysNonce) {
-            self.challenges.insert(
-                key.clone(),
-                PendingChallenge {
-                    nonce: challenge.nonce.clone(),
-                    ..challenge
-                },
-            );
-        }
-        if self.fault == Some(ServerFault::AcceptsAnyDigest) {
-            return true;
-        }
-        now_ms.saturating_sub(challenge.since_ms) <= CHALLENGE_LIFE_MS
-            && challenge.schema.digest(&challenge.nonce, password).as_deref() == Some(digest)
-    }
-
-    fn open_session(&mut self, now_ms: u64, id: String, version: Version, keep_alive: u32) {
+        client: (String, String),
+        keep_alive: u32,
+    ) {
         self.sessions.insert(
             id,
             Session {
                 version,
+                client,
                 keep_alive,
                 last_seen_ms: now_ms,
                 queue: Vec::new(),
+                ending: false,
+                refused: None,
+                parser_size: None,
+                negotiations: 0,
             },
         );
     }
 
     fn expire(&mut self, now_ms: u64) {
-        self.sessions
-            .retain(|_, s| now_ms.saturating_sub(s.last_seen_ms) < u64::from(s.keep_alive) * 1000);
+        if self.fault == Some(ServerFault::NeverExpires) {
+            return;
+        }
+        let dead = |s: &Session| now_ms.saturating_sub(s.last_seen_ms) >= u64::from(s.keep_alive) * 1000;
+        self.expired |= self.sessions.values().any(dead);
+        self.sessions.retain(|_, s| !dead(s));
     }
 }
 
@@ -572,15 +573,4 @@ fn response(transaction: &TransactionView, primitive: Elem) -> Part {
         id: transaction.id.clone(),
         primitive,
     }
-}
-
-/// The ClientID of a request, to be given back as it came.
-fn copy_client_id(tree: &Tree, request: NodeId) -> Elem {
-    let mut out = Elem::new("ClientID");
-    if let Some(id) = tree.child(request, "ClientID") {
-        for child in tree.elements(id) {
-            out = out.with(text(&tree.get(child).name, tree.text(child).trim()));
-        }
-    }
-    out
 }

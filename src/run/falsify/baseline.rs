@@ -1,0 +1,203 @@
+//! What the correct reference does in each case: the messages it sends, and which of them carry which
+//! verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::base::ItemId;
+use crate::message::{Envelope, Tree};
+use crate::peer::fault::{Fault, FaultKind, MessageKind};
+use crate::spec::{Role, Version};
+use crate::transport::client::Address;
+use crate::transport::{MemoryNet, Net};
+use crate::verdict::Verdict;
+
+use super::super::clock::Clock;
+use super::super::embedded_client::{self, ClientTarget};
+use super::super::plan::{Plan, Unit};
+use super::super::reference::{EmbeddedServer, reference_accounts};
+use super::super::suite::{Suite, reread};
+use super::super::target::{Pace, ServerTarget};
+use super::super::{CaseOutput, server_iut};
+
+/// How long one side waits for the other, in virtual time.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The correct reference of one role in one version.
+#[derive(Debug)]
+pub struct Baseline<'a> {
+    /// The role under test.
+    pub role: Role,
+    /// The version.
+    pub version: Version,
+    units: Vec<Seen<'a>>,
+    /// A message of each kind that the reference sends.
+    pub messages: BTreeMap<MessageKind, Tree>,
+}
+
+/// What one case showed.
+#[derive(Debug)]
+struct Seen<'a> {
+    unit: Unit<'a>,
+    kinds: BTreeSet<MessageKind>,
+    /// Primitives of both sides.
+    primitives: BTreeSet<String>,
+    /// Items that passed because a message of a kind was a refusal, or was sent at all: by rule.
+    evidence: Vec<(MessageKind, String, ItemId)>,
+}
+
+impl<'a> Baseline<'a> {
+    /// Runs every case of a role in a version against the correct reference.
+    ///
+    /// # Errors
+    /// The reference cannot be set up, or does not pass.
+    pub async fn record(suite: &'a Suite, role: Role, version: Version, seed: u64) -> std::io::Result<Self> {
+        let plan = Plan::new(suite, &[role], &[version], None);
+        let outputs = run(suite, role, version, &plan.units, None, seed).await?;
+        let mut baseline = Self {
+            role,
+            version,
+            units: Vec::new(),
+            messages: BTreeMap::new(),
+        };
+        for (unit, output) in plan.units.iter().zip(outputs) {
+            if output.result.verdict > Verdict::Warn {
+                return Err(std::io::Error::other(format!(
+                    "the correct reference does not pass {} in CSP {version}: nothing can be falsified",
+                    unit.case.id
+                )));
+            }
+            baseline.see(*unit, &output);
+        }
+        Ok(baseline)
+    }
+
+    fn see(&mut self, unit: Unit<'a>, output: &CaseOutput) {
+        let mut seen = Seen {
+            unit,
+            kinds: BTreeSet::new(),
+            primitives: BTreeSet::new(),
+            evidence: Vec::new(),
+        };
+        let mut by_exchange: BTreeMap<u32, MessageKind> = BTreeMap::new();
+        for exchange in &output.exchanges {
+            let request = reread(&exchange.request.body);
+            let response = exchange.response.as_ref().ok().and_then(|r| reread(&r.body));
+            for message in [&request, &response].into_iter().flatten() {
+                let names = Envelope::of(&message.tree).map(|e| e.transactions);
+                seen.primitives
+                    .extend(names.into_iter().flatten().map(|t| t.name));
+            }
+            let own = match self.role {
+                Role::Server => response,
+                Role::Client => request,
+            };
+            if let Some(kind) = own.as_ref().and_then(|m| MessageKind::of(&m.tree)) {
+                by_exchange.insert(exchange.number, kind.clone());
+                if let Some(message) = own {
+                    self.messages.entry(kind.clone()).or_insert(message.tree);
+                }
+                seen.kinds.insert(kind);
+            }
+        }
+        for criterion in &output.result.criteria {
+            let place = criterion.places.first().and_then(|p| p.exchange);
+            if criterion.verdict == Verdict::Pass
+                && let Some(kind) = place.and_then(|n| by_exchange.get(&n))
+            {
+                seen.evidence
+                    .push((kind.clone(), criterion.rule.clone(), criterion.item.clone()));
+            }
+        }
+        self.units.push(seen);
+    }
+
+    /// Items that passed by a rule whose name ends so, on the evidence of messages of a kind.
+    pub fn evidence(&self, kind: &MessageKind, rule: &dyn Fn(&str) -> bool) -> BTreeSet<ItemId> {
+        self.units
+            .iter()
+            .flat_map(|u| &u.evidence)
+            .filter(|(k, r, _)| k == kind && rule(r))
+            .map(|(.., item)| item.clone())
+            .collect()
+    }
+
+    /// The cases that can show a fault: for one that changes messages, those in which such a message was
+    /// sent by the correct reference. A fault of state may show anywhere.
+    pub fn touched(&self, fault: &Fault) -> Vec<Unit<'a>> {
+        self.units
+            .iter()
+            .filter(|seen| match (&fault.kind, super::primitives_of(fault)) {
+                (FaultKind::Mutation { kind, .. }, _) => seen.kinds.contains(kind),
+                (_, Some(names)) => names.iter().any(|n| seen.primitives.contains(n)),
+                _ => true,
+            })
+            .map(|seen| seen.unit)
+            .collect()
+    }
+}
+
+/// Runs cases one after the other in memory, against one reference.
+///
+/// # Errors
+/// The reference cannot be set up.
+pub async fn run(
+    suite: &Suite,
+    role: Role,
+    version: Version,
+    units: &[Unit<'_>],
+    fault: Option<&Fault>,
+    seed: u64,
+) -> std::io::Result<Vec<CaseOutput>> {
+    let net = Net::Memory(MemoryNet::new());
+    let epoch = Instant::now();
+    let clock = Clock::skipping(epoch);
+    let accounts: BTreeMap<_, _> = reference_accounts().into_iter().collect();
+    let run_id = "falsify".to_owned();
+    let mut outputs = Vec::with_capacity(units.len());
+    match role {
+        Role::Server => {
+            let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let checker = Arc::clone(&suite.checker);
+            let server =
+                EmbeddedServer::start(&net, at, checker, fault.cloned(), seed, clock.clone()).await?;
+            let target = ServerTarget {
+                address: Address::of(&net, server.address),
+                headers: Vec::new(),
+                accounts,
+                client_id: None,
+                response: PATIENCE,
+                pace: Pace::new(None),
+                run_id,
+                epoch,
+                clock,
+                longest_wait: Duration::from_secs(86_400),
+            };
+            for unit in units {
+                outputs.push(server_iut::run_case(suite, &target, unit.case, version).await);
+            }
+        }
+        Role::Client => {
+            let Some(credentials) = accounts.get("A").cloned() else {
+                return Err(std::io::Error::other("the reference has no account A"));
+            };
+            let target = ClientTarget {
+                net,
+                credentials,
+                fault: fault.cloned(),
+                run_id,
+                epoch,
+                clock,
+                seed,
+            };
+            for unit in units {
+                outputs.push(embedded_client::run_case(suite, &target, unit.case, version).await);
+            }
+        }
+    }
+    Ok(outputs)
+}
