@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use crate::base::{CaseId, ItemId};
 use crate::message::Encoding;
-use crate::record::Exchange;
+use crate::record::{Archived, Exchange};
 use crate::spec::{Basis, Role, Status, Version};
 use crate::verdict::{Conformance, ItemVerdict, Place, Verdict};
+
+/// Name and major version of the format in which the stream is kept; it stands in the first line.
+pub const TRANSCRIPT_FORMAT: &str = "imps-scr/transcript/1";
 
 /// Something that happened in a run, in order.
 #[derive(Debug, Clone)]
@@ -32,6 +35,8 @@ pub enum Event {
         version: Version,
         /// What was on the wire.
         exchange: Arc<Exchange>,
+        /// What an archive had done to it before it was told again; nothing when it comes from the wire.
+        archived: Option<Arc<Archived>>,
     },
     /// A case ended.
     CaseFinished(Arc<CaseResult>),
@@ -48,7 +53,7 @@ pub trait Subscriber: Send {
 }
 
 /// What was known before the first case.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunInfo {
     /// Version of the suite.
     pub suite_version: String,
@@ -78,10 +83,13 @@ pub struct RunInfo {
     pub claims: String,
     /// How many cases are to be run.
     pub planned: usize,
+    /// Users of the accounts by the name that cases call them; no passwords.
+    pub accounts: BTreeMap<String, String>,
 }
 
 /// One judged rule of a case, repetitions folded together.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CriterionResult {
     /// The item.
     pub item: ItemId,
@@ -98,7 +106,8 @@ pub struct CriterionResult {
 }
 
 /// How a silence was proven.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Silence {
     /// What should not come.
     pub of: String,
@@ -109,7 +118,7 @@ pub struct Silence {
 }
 
 /// What a case came to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseResult {
     /// Which.
     pub id: CaseId,
@@ -131,12 +140,15 @@ pub struct CaseResult {
     pub criteria: Vec<CriterionResult>,
     /// Proofs of silence.
     pub silence: Vec<Silence>,
+    /// Items that the peer said in this case that it does not have.
+    pub declined: Vec<ItemId>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
 }
 
 /// What an item came to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ItemResult {
     /// Which.
     pub id: ItemId,
@@ -161,7 +173,7 @@ pub struct ItemResult {
 }
 
 /// The end of a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunOutcome {
     /// Per item.
     pub items: Vec<ItemResult>,
@@ -175,6 +187,8 @@ pub struct RunOutcome {
     pub not_run: usize,
     /// Why a verdict is no better than not determined although nothing failed; empty otherwise.
     pub caveats: Vec<String>,
+    /// Versions that the peer refused as a whole: their items do not apply.
+    pub refused: Vec<Version>,
     /// How long the run took, in milliseconds.
     pub duration_ms: u64,
 }

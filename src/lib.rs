@@ -5,6 +5,7 @@
 //! table is asserted by `tests/rooms.rs`.
 
 pub mod base;
+pub mod capture;
 pub mod case;
 pub mod check;
 pub mod cli;

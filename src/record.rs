@@ -64,6 +64,34 @@ impl fmt::Display for Failure {
     }
 }
 
+impl Failure {
+    /// Reads what [`Failure`]'s `Display` wrote; `raw` is what was read of an answer that is not HTTP.
+    /// A text that it never writes, because a secret in it was masked say, is taken for a closed
+    /// connection: that is how it counts for every verdict.
+    pub fn parse(text: &str, raw: Vec<u8>) -> Self {
+        let after = |prefix: &str| text.strip_prefix(prefix);
+        let number = |prefix: &str, suffix: &str| after(prefix)?.strip_suffix(suffix)?.parse().ok();
+        if let Some(why) = after("no connection: ") {
+            return Failure::Unreachable(why.to_owned());
+        }
+        if let Some(why) = after("the answer is not HTTP: ") {
+            return Failure::NotHttp(why.to_owned(), raw);
+        }
+        if let Some(ms) = number("no full answer within ", " ms") {
+            return Failure::Timeout(ms);
+        }
+        let max = number("the body is longer than the limit of ", " octets");
+        if let Some(max) = max.and_then(|n| usize::try_from(n).ok()) {
+            return Failure::TooLong(max);
+        }
+        if text == "stopped by the suite" {
+            return Failure::Cancelled;
+        }
+        let why = after("the connection was closed before a full answer: ").unwrap_or(text);
+        Failure::Closed(why.to_owned())
+    }
+}
+
 /// Who sent the HTTP request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Initiator {
@@ -88,4 +116,60 @@ pub struct Exchange {
     pub started_ms: u64,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
+}
+
+/// What an archive has done to the bodies of an exchange: they are no longer those of the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Archived {
+    /// The body of the request.
+    pub request: Loss,
+    /// The body of the response, or what was read of an answer that is not HTTP.
+    pub answer: Loss,
+}
+
+/// What one body lost in an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Loss {
+    /// How long it was on the wire, in octets.
+    pub octets: usize,
+    /// Secrets in it were replaced by a mask.
+    pub masked: bool,
+    /// Its end is missing.
+    pub cut: bool,
+    /// Why all of it is missing, if so.
+    pub withheld: Option<String>,
+}
+
+impl Loss {
+    /// Whether octets are missing, so that the body cannot be read as the message that it was.
+    pub fn is_partial(&self) -> bool {
+        self.cut || self.withheld.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_read_back_as_they_were_written() {
+        for failure in [
+            Failure::Unreachable("refused: x".to_owned()),
+            Failure::Closed(String::new()),
+            Failure::Timeout(20_000),
+            Failure::NotHttp("no status line".to_owned(), b"x\x00".to_vec()),
+            Failure::TooLong(7),
+            Failure::Cancelled,
+        ] {
+            let raw = match &failure {
+                Failure::NotHttp(_, raw) => raw.clone(),
+                _ => Vec::new(),
+            };
+            assert_eq!(Failure::parse(&failure.to_string(), raw), failure);
+        }
+        assert_eq!(
+            Failure::parse("*** connection", Vec::new()),
+            Failure::Closed("*** connection".to_owned())
+        );
+    }
 }

@@ -1,12 +1,14 @@
 //! Every case and every written fault as a trial of its own.
 //!
 //! A case is run against the embedded reference and must pass; a mutant must fail the items that its
-//! fault breaks and no others. `IMPS_SCR_SEED` overrides the seed, which is printed.
+//! fault breaks and no others. Of the generated mutants a sample is tried, chosen by the seed;
+//! `imps-scr falsify` tries all. `IMPS_SCR_SEED` overrides the seed, which is printed.
 
 use std::sync::Arc;
 
 use imps_scr::event::{CaseResult, Event, Subscriber};
-use imps_scr::run::{Bus, Iut, RunOptions, Suite, mutants, run};
+use imps_scr::run::falsify::{Falsifier, Mutant};
+use imps_scr::run::{Bus, Iut, RunOptions, Suite, run};
 use imps_scr::spec::Role;
 use imps_scr::verdict::Verdict;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -20,17 +22,18 @@ fn main() {
     if !arguments.list {
         println!("seed {seed} (IMPS_SCR_SEED overrides it)");
     }
-    let suite = Arc::new(Suite::embedded().unwrap_or_else(|e| panic!("{e}")));
+    // Trials may not borrow: the suite stays for the whole process.
+    let suite: &'static Suite = Box::leak(Box::new(Suite::embedded().unwrap_or_else(|e| panic!("{e}"))));
     let mut trials = Vec::new();
     // One run of the reference serves all trials of cases: each asks for its own result.
     let results: Arc<std::sync::OnceLock<Vec<CaseResult>>> = Arc::default();
     for case in suite.cases.iter() {
         for version in &case.versions {
-            let (suite, results) = (Arc::clone(&suite), Arc::clone(&results));
+            let results = Arc::clone(&results);
             let (id, version) = (case.id.clone(), *version);
             trials.push(
                 Trial::test(format!("{id}@{version}"), move || {
-                    let all = results.get_or_init(|| run_reference(&suite, seed));
+                    let all = results.get_or_init(|| run_reference(suite, seed));
                     let Some(result) = all.iter().find(|r| r.id == id && r.version == version) else {
                         return Err(Failed::from("the case was not run"));
                     };
@@ -44,20 +47,26 @@ fn main() {
             );
         }
     }
-    for fault in &suite.faults {
-        let (suite, fault) = (Arc::clone(&suite), fault.clone());
+    let falsifier: Arc<Falsifier<'static>> = {
+        let runtime = runtime(true).unwrap_or_else(|e| panic!("{e:?}"));
+        let falsifier = runtime.block_on(Falsifier::new(suite, Role::ALL, seed));
+        Arc::new(falsifier.unwrap_or_else(|e| panic!("{e}")))
+    };
+    for mutant in chosen(&falsifier, seed) {
+        let falsifier = Arc::clone(&falsifier);
+        let kind = if mutant.generated { "generated" } else { "mutant" };
         trials.push(
-            Trial::test(fault.name.clone(), move || {
+            Trial::test(mutant.fault.name.clone(), move || {
                 let verdicts = runtime(true)?
-                    .block_on(mutants::falsify(&suite, &fault, seed))
+                    .block_on(falsifier.judge(&mutant))
                     .map_err(|e| e.to_string())?;
                 if verdicts.is_good() {
                     Ok(())
                 } else {
-                    Err(format!("{}\n{verdicts}", fault.about).into())
+                    Err(format!("{}\n{verdicts}", mutant.fault.about).into())
                 }
             })
-            .with_kind("mutant"),
+            .with_kind(kind),
         );
     }
     libtest_mimic::run(&arguments, trials).exit();
@@ -70,6 +79,19 @@ fn runtime(paused: bool) -> Result<tokio::runtime::Runtime, Failed> {
         .start_paused(paused)
         .build()
         .map_err(|e| e.to_string().into())
+}
+
+/// Generated mutants that are tried in a test run.
+const SAMPLE: usize = 60;
+
+/// Every written fault, and a sample of the generated ones.
+fn chosen(falsifier: &Falsifier<'_>, seed: u64) -> Vec<Mutant> {
+    let mut generated = falsifier.generated();
+    fastrand::Rng::with_seed(seed).shuffle(&mut generated);
+    generated.truncate(SAMPLE);
+    let mut chosen = falsifier.written();
+    chosen.extend(generated);
+    chosen
 }
 
 #[derive(Default)]

@@ -16,6 +16,7 @@ const FLOORS_0_3: &[&str] = &[
     "codec",
     "check",
     "transport",
+    "capture",
 ];
 const FLOORS_0_5: &[&str] = &[
     "base",
@@ -27,6 +28,7 @@ const FLOORS_0_5: &[&str] = &[
     "codec",
     "check",
     "transport",
+    "capture",
     "peer",
     "case",
 ];
@@ -40,6 +42,7 @@ const ALL: &[&str] = &[
     "codec",
     "check",
     "transport",
+    "capture",
     "peer",
     "case",
     "run",
@@ -58,6 +61,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("codec", FLOORS_0_1),
     ("check", FLOORS_0_1),
     ("transport", &["base", "record"]),
+    (
+        "capture",
+        &["base", "message", "record", "verdict", "event", "spec"],
+    ),
     (
         "peer",
         &[

@@ -56,7 +56,8 @@ impl Server {
             runtime.block_on(async {
                 let checker = Suite::embedded().unwrap().checker;
                 let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-                let plain = EmbeddedServer::start(&Net::Tcp, any, checker, None, 1)
+                let clock = imps_scr::run::Clock::real(tokio::time::Instant::now());
+                let plain = EmbeddedServer::start(&Net::Tcp, any, checker, None, 1, clock)
                     .await
                     .unwrap();
                 let listener = TcpListener::bind(any).await.unwrap();

@@ -22,6 +22,13 @@ pub const MAX_INTERNAL_SUBSET: usize = 4 * 1024;
 pub const MAX_FINDINGS_PER_ITEM: usize = 20;
 /// Octets of one body that are kept in a transcript or shown in a report.
 pub const MAX_SHOWN_BODY: usize = 16 * 1024;
+/// Longest line of a transcript that is read, in octets. The longest that a run writes tells of every
+/// item at the end: some hundred kilobytes.
+pub const MAX_TRANSCRIPT_LINE: usize = 8 * 1024 * 1024;
+/// Most lines of a transcript that are read; a whole run writes some thousand.
+pub const MAX_TRANSCRIPT_LINES: usize = 500_000;
+/// Largest transcript that is read, in octets; a whole run writes a few million, a long watch some hundred.
+pub const MAX_TRANSCRIPT: usize = 512 * 1024 * 1024;
 /// Octets of raw traffic kept per connection and direction, to explain what no HTTP parser takes.
 pub const MAX_RECORDED_WIRE: usize = 64 * 1024;
 /// Largest YAML file (table, case, profile, ICS) in octets.

@@ -6,6 +6,8 @@ pub mod exit;
 mod explain;
 mod falsify;
 mod reference;
+mod rejudge;
+mod resume;
 mod run;
 mod scr;
 mod validate;

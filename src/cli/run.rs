@@ -10,30 +10,31 @@ use crate::base::{FileSet, ItemId};
 use crate::event::{CaseResult, Event, RunOutcome, Subscriber};
 use crate::report::{Collector, Detail, Progress, Report, Terminal, Transcript, write_all};
 use crate::run::{
-    self, Bus, Console, DriverCommand, Iut, Plan, RunOptions, Suite, Upper, derived_ics, reference_accounts,
+    self, Bus, Console, DriverCommand, Iut, Plan, Prior, RunOptions, Suite, Upper, derived_ics,
+    reference_accounts,
 };
 use crate::spec::filter::Filter;
 use crate::spec::{HttpUrl, Ics, Profile, Role, Version};
 use crate::transport::tls::{Tls, Trust};
 use crate::verdict::{ItemVerdict, Verdict};
 
-use super::{Common, Failure, exit::Exit, output};
+use super::{Common, Failure, exit::Exit, output, resume};
 
 /// Runs the cases: against the embedded reference, a real server, or a real client
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Profile (IXIT) of the implementation under test, YAML
     #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "listen"])]
-    profile: Option<PathBuf>,
+    pub(super) profile: Option<PathBuf>,
     /// Side under test; both sides of the reference when left out
     #[arg(long, value_name = "ROLE")]
-    role: Option<Role>,
+    pub(super) role: Option<Role>,
     /// URL of a server under test; without a profile there are no accounts, and only what needs no login is run
     #[arg(long, value_name = "URL", conflicts_with = "listen")]
-    target: Option<String>,
+    pub(super) target: Option<String>,
     /// Address to wait at for a client under test; port 0 picks a free one. Without --driver or --prompt it is only watched
     #[arg(long, value_name = "ADDR")]
-    listen: Option<SocketAddr>,
+    pub(super) listen: Option<SocketAddr>,
     /// For a client that is only watched: end after so many seconds (Ctrl-C ends it at any time and keeps what is known)
     #[arg(long, value_name = "SECONDS", conflicts_with_all = ["target", "driver", "prompt", "fault"])]
     wait: Option<u64>,
@@ -45,28 +46,28 @@ pub struct Args {
     prompt: bool,
     /// The vendor's conformance statement (ICS), YAML
     #[arg(long, value_name = "FILE")]
-    ics: Option<PathBuf>,
+    pub(super) ics: Option<PathBuf>,
     /// Only this version of CSP: 1.1 or 1.2
     #[arg(long, value_name = "VERSION")]
-    csp: Option<Version>,
+    pub(super) csp: Option<Version>,
     /// Only these cases, for example 'group(KALIVE) | item(CSP-LOGINP-*) - tag(generated)'
     #[arg(long, value_name = "EXPR")]
-    filter: Option<String>,
+    pub(super) filter: Option<String>,
     /// Cases at one time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
-    /// Seed of everything that is chosen by chance
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
+    /// Seed of everything that is chosen by chance [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
     /// What makes the exit code 1: fail, or warn as well
     #[arg(long, value_name = "VERDICT", value_parser = ["fail", "warn"], default_value = "fail")]
-    fail_on: String,
+    pub(super) fail_on: String,
     /// Show passwords and digests in every output
     #[arg(long)]
-    keep_secrets: bool,
+    pub(super) keep_secrets: bool,
     /// Where the reports go; `reports/runs/TIME` when left out
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
     /// Only list the cases that would be run
     #[arg(long)]
     list: bool,
@@ -75,7 +76,16 @@ pub struct Args {
     fault: Option<String>,
     /// Use the cases of this directory in place of the embedded ones
     #[arg(long, value_name = "DIR")]
-    cases: Option<PathBuf>,
+    pub(super) cases: Option<PathBuf>,
+    /// Go on with the run that wrote this directory and did not come to its end
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["out", "list", "listen", "prompt"])]
+    pub(super) resume: Option<PathBuf>,
+    /// Judge the run that wrote this directory again, by the tables and cases of today and without a network;
+    /// the new reports go to `rejudged` in it, unless --out says otherwise
+    #[arg(long, value_name = "OUT", conflicts_with_all = [
+        "resume", "role", "target", "listen", "wait", "driver", "prompt", "csp", "filter", "jobs", "seed", "list", "fault",
+    ])]
+    pub(super) rejudge: Option<PathBuf>,
 }
 
 /// Runs `run`.
@@ -83,14 +93,30 @@ pub struct Args {
 /// # Errors
 /// A mistake of the user: an option, a table, a case, a profile, an ICS.
 pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
+    if let Some(dir) = &args.rejudge {
+        return super::rejudge::run(args, dir, common);
+    }
+    let archive = args.resume.as_deref().map(resume::read).transpose()?;
+    if let (Some(archive), Some(dir)) = (&archive, &args.resume)
+        && resume::is_whole(archive)
+    {
+        return resume::nothing_to_do(archive, dir, args, common);
+    }
+    let filled = archive.as_ref().map(|a| resume::filled(args, &a.info));
+    let args = filled.as_ref().unwrap_or(args);
     let suite = load_suite(common, args.cases.as_deref())?;
     let (iut, secrets) = iut(args, common, &suite)?;
-    let options = options(args, &iut, &suite)?;
+    let mut options = options(args, &iut, &suite)?;
     if args.list {
         return list(&iut, &options, &suite);
     }
     let masker = Arc::new(Masker::new(secrets.iter().map(String::as_str), args.keep_secrets));
-    let out = match &args.out {
+    if let Some(archive) = archive {
+        let now = run::dispatcher::describe(&suite, &iut, &options);
+        resume::check(&archive, &iut, &now, &masker)?;
+        options.prior = Some(Prior::new(archive, now));
+    }
+    let out = match args.resume.as_ref().or(args.out.as_ref()) {
         Some(dir) => dir.clone(),
         None => Path::new("reports/runs").join(jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string()),
     };
@@ -100,12 +126,17 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         source,
     })?;
     let transcript_path = out.join("transcript.ndjson");
-    let transcript =
-        Transcript::create(&transcript_path, Arc::clone(&masker)).map_err(|source| Failure::Io {
-            what: "failed to write",
-            path: transcript_path,
-            source,
-        })?;
+    // The transcript that a run goes on from stays until the new one holds all of it.
+    let draft = match options.prior {
+        Some(_) => out.join(format!("transcript.ndjson.{}.tmp", std::process::id())),
+        None => transcript_path.clone(),
+    };
+    let cannot_write = |source| Failure::Io {
+        what: "failed to write",
+        path: transcript_path.clone(),
+        source,
+    };
+    let transcript = Transcript::create(&draft, Arc::clone(&masker)).map_err(cannot_write)?;
     let transcript = Arc::new(Mutex::new(transcript));
     let collector = Arc::new(Mutex::new(Collector::new(Arc::clone(&masker))));
     let results = Arc::new(Mutex::new(Results::default()));
@@ -122,6 +153,14 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         })),
         None => {}
     }
+    if let Some(prior) = &options.prior {
+        prior.replay(&mut bus);
+        if let Err(source) = lock(&transcript).publish(&draft, &transcript_path) {
+            // The first error is the one to tell.
+            let _ = std::fs::remove_file(&draft);
+            return Err(cannot_write(source));
+        }
+    }
     let outcome = go(&suite, &iut, &options, args, &mut bus)?;
     let collector = lock(&collector);
     let mut written = write_all(&out, &collector).map_err(|source| Failure::Io {
@@ -130,25 +169,24 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         source,
     })?;
     written.extend(write_ics(&out, &collector, &outcome)?);
-    if let Err(source) = lock(&transcript).finish() {
-        return Err(Failure::Io {
-            what: "failed to write",
-            path: out.join("transcript.ndjson"),
-            source,
-        });
-    }
-    written.push(out.join("transcript.ndjson"));
-    let terminal = Terminal {
+    lock(&transcript).finish().map_err(cannot_write)?;
+    written.push(transcript_path.clone());
+    output(&terminal(common, written).text(collector.report()))?;
+    let whole = args.filter.is_none();
+    Ok(exit(&outcome, &lock(&results).cases, &args.fail_on, whole))
+}
+
+/// What is said at the end of a run.
+pub(super) fn terminal(common: &Common, files: Vec<PathBuf>) -> Terminal {
+    Terminal {
         color: common.colored(),
         detail: match (common.quiet, common.verbose) {
             (true, _) => Detail::Quiet,
             (_, true) => Detail::Verbose,
             _ => Detail::Normal,
         },
-        files: written,
-    };
-    output(&terminal.text(collector.report()))?;
-    Ok(exit(&outcome, &lock(&results).cases, args))
+        files,
+    }
 }
 
 /// Loads tables and cases as the options say.
@@ -186,7 +224,7 @@ fn options(args: &Args, iut: &Iut, suite: &Suite) -> Result<RunOptions, Failure>
         versions: args.csp.into_iter().collect(),
         filter,
         jobs: usize::from(args.jobs),
-        seed: args.seed,
+        seed: args.seed.unwrap_or(1),
         ics,
         authorities: read_authorities(args, iut)?,
         ..RunOptions::default()
@@ -219,7 +257,7 @@ fn read_authorities(args: &Args, iut: &Iut) -> Result<Option<String>, Failure> {
     Ok(Some(pem))
 }
 
-fn read_ics(path: &Path, suite: &Suite) -> Result<(String, Ics), Failure> {
+pub(super) fn read_ics(path: &Path, suite: &Suite) -> Result<(String, Ics), Failure> {
     let name = path.display().to_string();
     let ics = Ics::parse(&name, &read(path)?, &suite.tables.items)?;
     Ok((name, ics))
@@ -448,7 +486,11 @@ fn interrupted() -> impl Future<Output = ()> {
 }
 
 /// `ics.yaml`: the claims that the verdict rests on, per role.
-fn write_ics(out: &Path, collector: &Collector, outcome: &RunOutcome) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn write_ics(
+    out: &Path,
+    collector: &Collector,
+    outcome: &RunOutcome,
+) -> Result<Vec<PathBuf>, Failure> {
     let report: &Report = collector.report();
     let mut written = Vec::new();
     for role in &report.roles {
@@ -497,7 +539,8 @@ impl Subscriber for Results {
     }
 }
 
-fn exit(outcome: &RunOutcome, cases: &[CaseResult], args: &Args) -> Exit {
+/// The exit code of a run. `whole`: no filter chose what counts.
+pub(super) fn exit(outcome: &RunOutcome, cases: &[CaseResult], fail_on: &str, whole: bool) -> Exit {
     if outcome.interrupted {
         return Exit::INTERRUPTED;
     }
@@ -508,7 +551,7 @@ fn exit(outcome: &RunOutcome, cases: &[CaseResult], args: &Args) -> Exit {
     if worst(Verdict::Error) {
         return Exit::SUITE;
     }
-    if worst(Verdict::Fail) || args.fail_on == "warn" && worst(Verdict::Warn) {
+    if worst(Verdict::Fail) || fail_on == "warn" && worst(Verdict::Warn) {
         return Exit::FAIL;
     }
     let judged = cases
@@ -519,7 +562,6 @@ fn exit(outcome: &RunOutcome, cases: &[CaseResult], args: &Args) -> Exit {
         return Exit::NOTHING;
     }
     let selected: BTreeSet<&ItemId> = cases.iter().flat_map(|c| &c.scr).collect();
-    let whole = args.filter.is_none();
     let gap = outcome.items.iter().any(|i| {
         i.claimed
             && (whole || selected.contains(&i.id))

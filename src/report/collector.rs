@@ -198,8 +198,9 @@ impl Subscriber for Collector {
                 case,
                 version,
                 exchange,
+                archived,
             } => {
-                let shown = ShownExchange::new(exchange, &self.masker);
+                let shown = ShownExchange::told_again(exchange, archived.as_deref(), &self.masker);
                 self.keep(case, *version, shown);
             }
             Event::CaseFinished(result) => self.case(result),
@@ -322,6 +323,7 @@ mod tests {
                 case: case.clone(),
                 version: Version::V12,
                 exchange: Arc::new(fixture::exchange(1, "<a/>", "<b/>")),
+                archived: None,
             });
         };
         send(&mut collector, &first);

@@ -70,6 +70,7 @@ pub fn passed(id: &CaseId) -> CaseResult {
         reason: String::new(),
         criteria: Vec::new(),
         silence: Vec::new(),
+        declined: Vec::new(),
         duration_ms: 12,
     }
 }
@@ -151,6 +152,7 @@ pub fn info(embedded: bool) -> RunInfo {
         filter: String::new(),
         claims: "derived".to_owned(),
         planned: 6,
+        accounts: BTreeMap::from([("A".to_owned(), "wv:a@example.com".to_owned())]),
     }
 }
 
@@ -239,6 +241,7 @@ fn case(result: CaseResult, exchanges: Vec<Exchange>) -> Vec<Event> {
         case: id.clone(),
         version,
         exchange: Arc::new(e),
+        archived: None,
     }));
     events.push(Event::CaseFinished(Arc::new(result)));
     events
@@ -475,6 +478,7 @@ fn outcome() -> RunOutcome {
         unreachable: None,
         not_run: 1,
         caveats: vec!["claims were derived, not stated by the vendor".to_owned()],
+        refused: Vec::new(),
         duration_ms: 1_234,
     }
 }

@@ -9,6 +9,7 @@ mod html;
 mod json;
 mod junit;
 mod model;
+mod moved;
 mod progress;
 mod shown;
 mod terminal;
@@ -19,6 +20,7 @@ mod write;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use crate::event::TRANSCRIPT_FORMAT;
 pub use collector::{Collector, KeptExchanges, MAX_KEPT_EXCHANGE_OCTETS};
 pub use explain::{explain_case, explain_item};
 pub use html::page;
@@ -28,10 +30,11 @@ pub use model::{
     Case, CaseVerdict, Criterion, FORMAT, Finding, Item, Report, RoleCounts, Silence, Suite, Summary, Target,
     TargetKind,
 };
+pub use moved::Moved;
 pub use progress::Progress;
 pub use shown::{ShownBody, ShownExchange, ShownMessage};
 pub use terminal::{Detail, Terminal};
-pub use transcript::{TRANSCRIPT_FORMAT, Transcript};
+pub use transcript::Transcript;
 pub use write::write_all;
 
 use crate::event::{Event, Subscriber};

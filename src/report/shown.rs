@@ -1,12 +1,14 @@
 //! An exchange as it may be shown: masked first, then cut. Page and transcript share it, so that
 //! what one hides the other hides too.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::wbxml;
 use crate::base::limits::MAX_SHOWN_BODY;
 use crate::base::mask::Masker;
-use crate::record::{Exchange, Failure, HttpMessage, Initiator};
+use crate::record::{Archived, Exchange, Failure, HttpMessage, Initiator, Loss};
 
 /// One exchange, safe to keep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,7 +58,7 @@ pub struct ShownBody {
     pub base64: Option<String>,
     /// Why the body is not shown at all.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub withheld: Option<&'static str>,
+    pub withheld: Option<Cow<'static, str>>,
     /// Whether secrets were masked, so that the octets are not those of the wire.
     #[serde(skip_serializing_if = "is_false")]
     pub masked: bool,
@@ -102,6 +104,22 @@ impl ShownExchange {
         }
     }
 
+    /// Masks and cuts, and tells what an archive had done to the bodies before.
+    pub fn told_again(exchange: &Exchange, archived: Option<&Archived>, masker: &Masker) -> Self {
+        let mut shown = Self::new(exchange, masker);
+        if let Some(archived) = archived {
+            shown.request.body.lost(&archived.request);
+            let answer = match &mut shown.response {
+                Some(response) => Some(&mut response.body),
+                None => shown.raw.as_mut(),
+            };
+            if let Some(body) = answer {
+                body.lost(&archived.answer);
+            }
+        }
+        shown
+    }
+
     /// How much memory its texts take, for a budget.
     pub fn octets(&self) -> usize {
         self.request.octets()
@@ -145,7 +163,7 @@ impl ShownBody {
                 None if keeps_secrets(masker) => Self::binary(octets, body, false),
                 None => Self {
                     octets,
-                    withheld: Some("binary that could not be searched for secrets"),
+                    withheld: Some(Cow::Borrowed("binary that could not be searched for secrets")),
                     ..Self::default()
                 },
             };
@@ -165,10 +183,19 @@ impl ShownBody {
             }
             Err(_) if hides_a_secret(body, masker) => Self {
                 octets,
-                withheld: Some("not UTF-8, and a secret stands in it"),
+                withheld: Some(Cow::Borrowed("not UTF-8, and a secret stands in it")),
                 ..Self::default()
             },
             Err(_) => Self::binary(octets, body, false),
+        }
+    }
+
+    fn lost(&mut self, loss: &Loss) {
+        self.octets = loss.octets;
+        self.masked |= loss.masked;
+        self.cut |= loss.cut;
+        if let Some(why) = &loss.withheld {
+            self.withheld = Some(Cow::Owned(why.clone()));
         }
     }
 

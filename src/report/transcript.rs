@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::shown::ShownExchange;
 use super::{CaseVerdict, SELF_TEST};
 use crate::base::mask::Masker;
-use crate::event::{Event, Subscriber};
-
-/// Name and major version of the format; it stands in the first line.
-pub const TRANSCRIPT_FORMAT: &str = "imps-scr/transcript/1";
+use crate::event::{
+    CaseResult, CriterionResult, Event, ItemResult, RunOutcome, Silence, Subscriber, TRANSCRIPT_FORMAT,
+};
+use crate::verdict::Place;
 
 /// Subscriber that writes the transcript.
 #[derive(Debug)]
@@ -33,6 +33,19 @@ impl Transcript<File> {
     /// The file cannot be made.
     pub fn create(path: &Path, masker: Arc<Masker>) -> io::Result<Self> {
         Ok(Self::new(File::create(path)?, masker))
+    }
+
+    /// Gives the file, with what was written so far, another name, and goes on writing to it: so that
+    /// a transcript takes the place of an older one not before it holds at least as much.
+    ///
+    /// # Errors
+    /// A line before could not be written, or the file cannot be renamed.
+    pub fn publish(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        self.out.sync_all()?;
+        std::fs::rename(from, to)
     }
 }
 
@@ -95,6 +108,8 @@ impl<W: Write> Transcript<W> {
                     "filter": mask(&info.filter),
                     "claims": mask(&info.claims),
                     "planned": info.planned,
+                    "accounts": info.accounts.iter().map(|(name, user)| (mask(name), mask(user).into()))
+                        .collect::<serde_json::Map<String, Value>>(),
                 });
                 self.embedded = info.embedded;
                 self.mark(&mut value);
@@ -107,36 +122,96 @@ impl<W: Write> Transcript<W> {
                 case,
                 version,
                 exchange,
+                archived,
             } => {
                 let mut value = json!({"event": "exchange", "case": case, "csp": version});
-                let shown = serde_json::to_value(ShownExchange::new(exchange, &self.masker));
+                let shown = serde_json::to_value(ShownExchange::told_again(
+                    exchange,
+                    archived.as_deref(),
+                    &self.masker,
+                ));
                 if let (Some(into), Ok(Value::Object(fields))) = (value.as_object_mut(), shown) {
                     into.extend(fields);
                 }
                 value
             }
-            Event::CaseFinished(result) => json!({
-                "event": "case-finished",
-                "case": result.id,
-                "csp": result.version,
-                "verdict": CaseVerdict::from(result.verdict),
-                "reason": mask(&result.reason),
-                "duration_ms": result.duration_ms,
-            }),
+            Event::CaseFinished(result) => self.case_finished(result),
             Event::Notice(text) => json!({"event": "notice", "text": mask(text)}),
-            Event::RunFinished(outcome) => json!({
-                "event": "run-finished",
-                "conformance": outcome.conformance,
-                "interrupted": outcome.interrupted,
-                "unreachable": outcome.unreachable.as_deref().map(mask),
-                "not_run": outcome.not_run,
-                "duration_ms": outcome.duration_ms,
-            }),
+            Event::RunFinished(outcome) => self.run_finished(outcome),
         };
         if matches!(event, Event::RunFinished(_)) {
             self.mark(&mut value);
         }
         value
+    }
+
+    fn case_finished(&self, result: &CaseResult) -> Value {
+        let mask = |text: &str| self.masker.text(text);
+        let criteria: Vec<CriterionResult> = result
+            .criteria
+            .iter()
+            .map(|c| CriterionResult {
+                rule: mask(&c.rule),
+                text: mask(&c.text),
+                places: c
+                    .places
+                    .iter()
+                    .map(|p| Place {
+                        path: mask(&p.path),
+                        ..p.clone()
+                    })
+                    .collect(),
+                ..c.clone()
+            })
+            .collect();
+        let silence: Vec<Silence> = result
+            .silence
+            .iter()
+            .map(|s| Silence {
+                of: mask(&s.of),
+                proof: mask(&s.proof),
+                waited_ms: s.waited_ms,
+            })
+            .collect();
+        json!({
+            "event": "case-finished",
+            "case": result.id,
+            "csp": result.version,
+            "verdict": CaseVerdict::from(result.verdict),
+            "reason": mask(&result.reason),
+            "duration_ms": result.duration_ms,
+            "title": mask(&result.title),
+            "scr": result.scr,
+            "role": result.role,
+            "encoding": result.encoding,
+            "criteria": criteria,
+            "silence": silence,
+            "declined": result.declined,
+        })
+    }
+
+    fn run_finished(&self, outcome: &RunOutcome) -> Value {
+        let mask = |text: &str| self.masker.text(text);
+        let items: Vec<ItemResult> = outcome
+            .items
+            .iter()
+            .map(|i| ItemResult {
+                feature: mask(&i.feature),
+                reason: mask(&i.reason),
+                ..i.clone()
+            })
+            .collect();
+        json!({
+            "event": "run-finished",
+            "conformance": outcome.conformance,
+            "interrupted": outcome.interrupted,
+            "unreachable": outcome.unreachable.as_deref().map(mask),
+            "not_run": outcome.not_run,
+            "duration_ms": outcome.duration_ms,
+            "caveats": outcome.caveats.iter().map(|c| mask(c)).collect::<Vec<_>>(),
+            "refused": outcome.refused,
+            "items": items,
+        })
     }
 
     fn mark(&self, value: &mut Value) {

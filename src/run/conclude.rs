@@ -62,6 +62,7 @@ pub fn result(
         reason,
         criteria: judge.tally.into_results(),
         silence,
+        declined: Vec::new(),
         duration_ms: millis(started.elapsed()),
     }
 }

@@ -32,6 +32,7 @@ use super::plan::{Plan, Unit};
 use super::prompt::Console;
 use super::real_client;
 use super::reference::{EmbeddedServer, reference_accounts};
+use super::resume::{self, Prior};
 use super::server_iut;
 use super::suite::Suite;
 use super::target::{Pace, ServerTarget};
@@ -89,6 +90,8 @@ pub struct RunOptions {
     pub net: NetKind,
     /// The text of the file that the profile names in `tls: {ca: FILE}`, PEM.
     pub authorities: Option<String>,
+    /// What an earlier attempt came to. Whoever gives it has it told ([`Prior::replay`]) before the run.
+    pub prior: Option<Prior>,
 }
 
 /// What carries a run against the embedded reference.
@@ -128,23 +131,32 @@ pub async fn run(
     bus: &mut Bus,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<Arc<RunOutcome>> {
-    let epoch = Instant::now();
+    let now = Instant::now();
+    // A run that goes on counts from its first beginning, without the time in between.
+    let before = options.prior.as_ref().map(Prior::elapsed).unwrap_or_default();
+    let epoch = now.checked_sub(before).unwrap_or(now);
     if matches!(iut, Iut::Client { .. }) {
         return real_client::run(suite, iut, options, bus, stop, epoch).await;
     }
     let (roles, mut versions) = scope(iut, options);
     let filter = options.filter.as_ref().map(|(_, f)| f);
     let plan = Plan::new(suite, &roles, &versions, filter);
-    bus.emit(&Event::RunStarted(Arc::new(info(
-        suite,
-        iut,
-        options,
-        &roles,
-        &versions,
-        plan.units.len(),
-    ))));
-    let peers = Peers::start(suite, iut, options, epoch).await?;
     let mut state = State::default();
+    match &options.prior {
+        Some(prior) => {
+            state.results.extend(prior.results().cloned());
+            state.declined.extend(prior.declined().cloned());
+        }
+        None => bus.emit(&Event::RunStarted(Arc::new(info(
+            suite,
+            iut,
+            options,
+            &roles,
+            &versions,
+            plan.units.len(),
+        )))),
+    }
+    let peers = Peers::start(suite, iut, options, epoch).await?;
     let mut stop = std::pin::pin!(stop);
     let first = tokio::select! {
         biased;
@@ -156,6 +168,7 @@ pub async fn run(
             Sanity::Unreachable(why) => state.unreachable = Some(why),
             Sanity::VersionRefused(code) => {
                 versions.retain(|v| *v != version);
+                state.refused.push(version);
                 state.notices.push(format!(
                     "the server refuses CSP {version} (code {code}): its cases are not run, its items are na"
                 ));
@@ -176,6 +189,12 @@ pub async fn run(
         .iter()
         .copied()
         .filter(|u| versions.contains(&u.version))
+        .filter(|u| {
+            options
+                .prior
+                .as_ref()
+                .is_none_or(|p| !p.has(&u.case.id, u.version))
+        })
         .collect();
     if state.unreachable.is_none() && !state.interrupted {
         run_units(suite, &peers, &runnable, options.jobs, bus, &mut state, &mut stop).await;
@@ -213,6 +232,7 @@ pub(super) struct State {
     declined: BTreeSet<ItemId>,
     notices: Vec<String>,
     pub(super) caveats: Vec<String>,
+    refused: Vec<Version>,
     pub(super) unreachable: Option<String>,
     pub(super) interrupted: bool,
     pub(super) tripped: bool,
@@ -239,6 +259,14 @@ pub fn scope(iut: &Iut, options: &RunOptions) -> (Vec<Role>, Vec<Version>) {
     versions.sort_unstable();
     versions.dedup();
     (roles, versions)
+}
+
+/// What a run with these options is, before it begins.
+pub fn describe(suite: &Suite, iut: &Iut, options: &RunOptions) -> RunInfo {
+    let (roles, versions) = scope(iut, options);
+    let filter = options.filter.as_ref().map(|(_, f)| f);
+    let planned = Plan::new(suite, &roles, &versions, filter).units.len();
+    info(suite, iut, options, &roles, &versions, planned)
 }
 
 pub(super) fn info(
@@ -290,6 +318,22 @@ pub(super) fn info(
             .as_ref()
             .map_or_else(|| "derived".to_owned(), |(file, _)| file.clone()),
         planned,
+        accounts: accounts_of(iut),
+    }
+}
+
+/// Users by account name, for whoever judges the transcript later.
+fn accounts_of(iut: &Iut) -> BTreeMap<String, String> {
+    match iut {
+        Iut::Embedded { .. } => reference_accounts()
+            .into_iter()
+            .map(|(name, c)| (name, c.user))
+            .collect(),
+        Iut::Server(profile) | Iut::Client { profile, .. } => profile
+            .accounts
+            .iter()
+            .map(|(name, a)| (name.as_str().to_owned(), a.user.clone()))
+            .collect(),
     }
 }
 
@@ -513,7 +557,8 @@ async fn run_units<S: Future<Output = ()>>(
             () = &mut *stop => { state.interrupted = true; return; }
             next = outputs.next() => next,
         };
-        let Some((unit, output)) = next else { return };
+        let Some((unit, mut output)) = next else { return };
+        output.result.declined.clone_from(&output.declined);
         bus.emit(&Event::CaseStarted {
             case: output.result.id.clone(),
             version: unit.version,
@@ -524,6 +569,7 @@ async fn run_units<S: Future<Output = ()>>(
                 case: output.result.id.clone(),
                 version: unit.version,
                 exchange: Arc::clone(exchange),
+                archived: None,
             });
         }
         let last_failed =
@@ -561,11 +607,11 @@ async fn run_units<S: Future<Output = ()>>(
 fn report_rest(plan: &Plan<'_>, versions: &[Version], peers: &Peers, state: &mut State, bus: &mut Bus) {
     let done: BTreeSet<(CaseId, Version)> = state.results.iter().map(|r| (r.id.clone(), r.version)).collect();
     let general = if state.interrupted {
-        Some("interrupted")
+        Some(resume::INTERRUPTED)
     } else if state.unreachable.is_some() {
-        Some("the peer cannot be reached")
+        Some(resume::UNREACHABLE)
     } else if state.tripped {
-        Some("the peer is taken for dead")
+        Some(resume::DEAD)
     } else {
         None
     };
@@ -600,7 +646,7 @@ fn report_rest(plan: &Plan<'_>, versions: &[Version], peers: &Peers, state: &mut
 }
 
 /// What a person who reads the verdict must know of the statement that it rests on.
-fn statement_caveats(suite: &Suite, file: &str, ics: &Ics, versions: &[Version]) -> Vec<String> {
+pub(super) fn statement_caveats(suite: &Suite, file: &str, ics: &Ics, versions: &[Version]) -> Vec<String> {
     let mut caveats: Vec<String> = ics
         .review(&suite.tables.items, ics.role)
         .into_iter()
@@ -626,6 +672,7 @@ pub(super) fn not_run(case: &Case, version: Version, reason: &str) -> CaseResult
         reason: reason.to_owned(),
         criteria: Vec::new(),
         silence: Vec::new(),
+        declined: Vec::new(),
         duration_ms: 0,
     }
 }
@@ -696,6 +743,7 @@ pub(super) fn conclude(
         unreachable: state.unreachable,
         not_run: count,
         caveats,
+        refused: state.refused,
         duration_ms: millis(epoch.elapsed()),
     }
 }

@@ -319,6 +319,7 @@ fn result_of(judge: Judge<'_>, id: CaseId, title: &str) -> CaseResult {
         reason: String::new(),
         criteria: judge.tally.into_results(),
         silence: Vec::new(),
+        declined: Vec::new(),
         duration_ms: 0,
     }
 }

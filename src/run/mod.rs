@@ -22,6 +22,8 @@ mod prompt;
 mod prompted;
 mod real_client;
 mod reference;
+pub mod rejudge;
+pub mod resume;
 mod server_iut;
 mod shape;
 mod station;
@@ -29,6 +31,7 @@ mod suite;
 mod tally;
 mod target;
 mod vouch;
+mod wire;
 
 use std::sync::Arc;
 
@@ -44,6 +47,7 @@ pub use driver_process::DriverCommand;
 pub use plan::{Plan, Unit};
 pub use prompt::Console;
 pub use reference::{EmbeddedClient, EmbeddedServer, reference_accounts};
+pub use resume::Prior;
 pub use suite::Suite;
 
 /// Speaks to every subscriber, in order.

@@ -350,6 +350,7 @@ impl Call<'_> {
                     case: case.clone(),
                     version,
                     exchange: Arc::clone(exchange),
+                    archived: None,
                 });
             };
             let stop = async {
@@ -395,6 +396,7 @@ impl Call<'_> {
             unreachable: None,
             not_run: 0,
             caveats,
+            refused: Vec::new(),
             duration_ms: millis(self.epoch.elapsed()),
         });
         bus.emit(&Event::RunFinished(Arc::clone(&outcome)));
@@ -461,6 +463,7 @@ fn tell(bus: &mut Bus, unit: Unit<'_>, output: &CaseOutput) {
             case: unit.case.id.clone(),
             version: unit.version,
             exchange: Arc::clone(exchange),
+            archived: None,
         });
     }
     bus.emit(&Event::CaseFinished(Arc::new(output.result.clone())));
@@ -479,6 +482,7 @@ fn emit_places(bus: &mut Bus, result: &CaseResult, exchanges: &[Arc<Exchange>]) 
             case: result.id.clone(),
             version: result.version,
             exchange: Arc::clone(exchange),
+            archived: None,
         });
     }
 }

@@ -387,16 +387,10 @@ mod tests {
         };
         let checker = Arc::clone(&suite.checker);
         let at = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = EmbeddedServer::start(
-            &net,
-            at,
-            checker,
-            Some(fault),
-            1,
-            Clock::real(tokio::time::Instant::now()),
-        )
-        .await
-        .expect("a free port");
+        let clock = Clock::real(tokio::time::Instant::now());
+        let server = EmbeddedServer::start(&net, at, checker, Some(fault), 1, clock)
+            .await
+            .expect("a free port");
         let mut engine = ClientEngine::new(ClientConfig {
             version: Version::V12,
             credentials: reference_accounts().remove(0).1,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::{CaseId, ItemId};
+use crate::capture::ArchivedExchange;
 use crate::case::{Case, Expected, Fence, Step, Test, Wait, account_of};
 use crate::check::conversation::{Conversation, Given};
 use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
@@ -16,20 +17,19 @@ use crate::message::{Envelope, Message, Path, Tree};
 use crate::peer::client::{ClientConfig, ClientEngine};
 use crate::peer::digest::Schema;
 use crate::peer::{Credentials, MEDIA_TYPE_XML, is_binary_type};
-use crate::record::{Exchange, Failure, HttpMessage, Initiator};
+use crate::record::{Exchange, Failure, HttpMessage};
 use crate::spec::{Command, Role, Status, Version};
-use crate::transport::client::{Framing, Outgoing, exchange};
-use crate::transport::raw;
 use crate::verdict::{Part, Place, Strength};
 
 use super::CaseOutput;
-use super::conclude::{millis, result, suite_error, unreached};
+use super::conclude::{result, suite_error, unreached};
 use super::expectation::{Answer, Outcome, outcome, silence_is_general};
 use super::judge::{Judge, Read, Values, condition, describe, first_code};
 use super::suite::Suite;
 use super::tally::Tally;
 use super::target::ServerTarget;
 use super::vouch::Voucher;
+use super::wire::Wire;
 
 struct Lane {
     engine: ClientEngine,
@@ -84,8 +84,25 @@ enum Stop {
 
 /// Runs one case.
 pub async fn run_case(suite: &Suite, target: &ServerTarget, case: &Case, version: Version) -> CaseOutput {
-    let started = Instant::now();
+    play(Runner::new(suite, target, case, version)).await
+}
+
+/// Judges one case again by what an archive has of it; `target` is what can be known of the server.
+pub async fn judge_again(
+    suite: &Suite,
+    target: &ServerTarget,
+    case: &Case,
+    version: Version,
+    archived: &[ArchivedExchange],
+) -> CaseOutput {
     let mut runner = Runner::new(suite, target, case, version);
+    runner.wire = Wire::Archive(archived.iter().cloned().collect());
+    play(runner).await
+}
+
+async fn play(mut runner: Runner<'_>) -> CaseOutput {
+    let started = Instant::now();
+    let case = runner.case;
     let stop = runner.all_steps().await;
     runner.phase = Phase::After;
     for step in &case.after {
@@ -99,6 +116,7 @@ pub async fn run_case(suite: &Suite, target: &ServerTarget, case: &Case, version
 
 struct Runner<'a> {
     target: &'a ServerTarget,
+    wire: Wire,
     case: &'a Case,
     judge: Judge<'a>,
     lanes: BTreeMap<String, Lane>,
@@ -120,6 +138,7 @@ impl<'a> Runner<'a> {
     fn new(suite: &'a Suite, target: &'a ServerTarget, case: &'a Case, version: Version) -> Self {
         Self {
             target,
+            wire: Wire::Net,
             case,
             judge: Judge {
                 suite,
@@ -215,7 +234,7 @@ impl<'a> Runner<'a> {
                 self.target.longest_wait.as_secs()
             )));
         }
-        self.target.clock.pass(time).await;
+        self.wire.pause(&self.target.clock, time).await;
         Ok(())
     }
 
@@ -340,74 +359,38 @@ impl<'a> Runner<'a> {
     /// Sends octets that need not be HTTP. What comes back is recorded and judged by nobody: a closed
     /// connection is as good as an error.
     async fn raw(&mut self, octets: &str) -> Result<(), Stop> {
-        self.target.pace.wait().await;
-        let since = Instant::now();
-        let answer = raw::exchange(&self.target.address, octets.as_bytes(), self.target.response).await;
-        let (response, stop) = match answer {
-            Err(failure) => {
-                let stop = Stop::Inconclusive(failure.to_string());
-                (Err(failure), Some(stop))
-            }
-            Ok(body) if body.is_empty() => (Err(Failure::Closed("no octet came back".to_owned())), None),
-            Ok(body) => {
-                let start = "(octets as they came)".to_owned();
-                let message = HttpMessage {
-                    start,
-                    body,
-                    ..HttpMessage::default()
-                };
-                (Ok(message), None)
-            }
+        let number = self.next_number();
+        let target = self.target;
+        let exchange = self
+            .wire
+            .raw(target, octets, number)
+            .await
+            .map_err(Stop::Inconclusive)?;
+        let stop = match &exchange.response {
+            // A closed connection is as good as an error page.
+            Ok(_) | Err(Failure::Closed(_)) => None,
+            Err(failure) => Some(Stop::Inconclusive(failure.to_string())),
         };
-        self.exchanges.push(Arc::new(Exchange {
-            number: u32::try_from(self.exchanges.len() + 1).unwrap_or(u32::MAX),
-            initiator: Initiator::Tester,
-            request: HttpMessage {
-                start: "(octets on TCP)".to_owned(),
-                body: octets.as_bytes().to_vec(),
-                ..HttpMessage::default()
-            },
-            response,
-            started_ms: millis(since.duration_since(self.target.epoch)),
-            duration_ms: millis(since.elapsed()),
-        }));
+        self.exchanges.push(Arc::new(exchange));
         stop.map_or(Ok(()), Err)
+    }
+
+    fn next_number(&self) -> u32 {
+        u32::try_from(self.exchanges.len() + 1).unwrap_or(u32::MAX)
     }
 
     /// Sends octets and judges what comes back.
     async fn exchange(&mut self, lane_name: &str, encoded: &Encoded) -> Result<(), Stop> {
-        let mut headers = self.target.headers.clone();
-        if !encoded.media_type.is_empty() {
-            headers.push(("Content-Type".to_owned(), encoded.media_type.clone()));
-        }
-        self.target.pace.wait().await;
-        let since = Instant::now();
-        let (request, response) = exchange(
-            &self.target.address,
-            Outgoing {
-                method: &encoded.method,
-                headers: &headers,
-                body: encoded.body.clone(),
-                framing: if encoded.chunked {
-                    Framing::Chunked
-                } else {
-                    Framing::Length
-                },
-                expect_continue: encoded.expect_continue,
-            },
-            self.target.response,
-        )
-        .await;
-        let number = u32::try_from(self.exchanges.len() + 1).unwrap_or(u32::MAX);
-        self.exchanges.push(Arc::new(Exchange {
-            number,
-            initiator: Initiator::Tester,
-            request,
-            response: response.clone(),
-            started_ms: millis(since.duration_since(self.target.epoch)),
-            duration_ms: millis(since.elapsed()),
-        }));
-        let sent = super::suite::reread(&encoded.body);
+        let number = self.next_number();
+        let target = self.target;
+        let turn = self
+            .wire
+            .exchange(target, encoded, number)
+            .await
+            .map_err(Stop::Inconclusive)?;
+        let response = turn.exchange.response.clone();
+        self.exchanges.push(Arc::new(turn.exchange));
+        let sent = super::suite::reread(&turn.sent);
         let octets = response.as_ref().map_or(0, |r| r.body.len());
         let (answer, mut breaches) = self.read_answer(response, number);
         let clean = sent
@@ -844,7 +827,7 @@ fn sent_digest(tree: &Tree) -> Option<String> {
 }
 
 /// A short word that tells cases apart in what a run creates; no protection is meant.
-fn short_hash(text: &str, version: Version) -> u32 {
+pub fn short_hash(text: &str, version: Version) -> u32 {
     text.bytes()
         .chain(version.as_str().bytes())
         .fold(2_166_136_261_u32, |h, b| {

@@ -62,7 +62,7 @@ pub fn render(body: &ShownBody, wanted: &[Wanted<'_>], prefix: &str) -> Rendered
     let mut html = String::new();
     let mut dump = false;
     let mut spots = Vec::new();
-    if let Some(why) = body.withheld {
+    if let Some(why) = &body.withheld {
         notes.push(format!("not shown: {why}"));
         spots = lost(wanted, "the body is not shown");
     } else if let Some(text) = &body.text {
