@@ -27,6 +27,8 @@ pub struct Conversations {
 #[derive(Debug)]
 struct Entry {
     conversation: Conversation,
+    /// User and ClientID of its login.
+    client: String,
     born: u64,
 }
 
@@ -73,17 +75,31 @@ impl Conversations {
     /// Finds the conversation of a message and judges it.
     pub fn place(&mut self, syntax: &Syntax, tree: &Tree, now_ms: u64) -> Placed {
         let key = self.key_of(tree);
+        let mut proven = Vec::new();
         if let Some(key) = &key
             && key.starts_with("login:")
         {
-            self.open(key);
+            let client = login_client(tree);
+            self.open(key, &client);
             self.current = Some(key.clone());
             self.anybody = true;
+            // What a client left open in an earlier session is told by its next login.
+            let path = tree.path(tree.root());
+            let others = self
+                .all
+                .iter_mut()
+                .filter(|(k, e)| *k != key && e.client == client);
+            proven = others
+                .filter_map(|(_, e)| e.conversation.came_back(&path))
+                .collect();
         }
         match key.as_ref().and_then(|k| self.all.get_mut(k)) {
             Some(entry) => Placed {
                 session: entry.conversation.session().map(str::to_owned),
-                judgements: entry.conversation.client_message(syntax, tree, now_ms),
+                judgements: {
+                    proven.extend(entry.conversation.client_message(syntax, tree, now_ms));
+                    proven
+                },
                 number: Some(entry.born),
                 key,
             },
@@ -115,7 +131,7 @@ impl Conversations {
         name
     }
 
-    fn open(&mut self, key: &str) {
+    fn open(&mut self, key: &str, client: &str) {
         if self.all.contains_key(key) {
             return;
         }
@@ -134,6 +150,7 @@ impl Conversations {
             key.to_owned(),
             Entry {
                 conversation: Conversation::new(Role::Client),
+                client: client.to_owned(),
                 born: self.born,
             },
         );
@@ -154,7 +171,7 @@ impl Conversations {
         }
         if self.alone {
             if self.current.is_none() {
-                self.open("before any login");
+                self.open("before any login", "");
                 self.current = Some("before any login".to_owned());
             }
             return self.current.clone();
@@ -171,9 +188,12 @@ impl Conversations {
 /// Who logs in: user, client and cookie.
 fn login_key(tree: &Tree) -> Option<String> {
     let request = Path::parse("Login-Request").ok()?.first(tree)?;
-    let user = tree.child_text(request, "UserID").unwrap_or_default();
     let cookie = tree.child_text(request, "SessionCookie").unwrap_or_default();
-    Some(format!("login:{} {cookie}", client_of(tree, &user)))
+    Some(format!("login:{} {cookie}", login_client(tree)))
+}
+
+fn login_client(tree: &Tree) -> String {
+    client_of(tree, &first(tree, "Login-Request/UserID").unwrap_or_default())
 }
 
 /// User and ClientID of a login: which client it is, whatever the session.
