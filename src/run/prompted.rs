@@ -1,13 +1,15 @@
 //! A real client that a person makes act: the written cases, in an order that asks for little, and what
 //! the client does by itself is waited for before anybody is asked.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::event::RunOutcome;
+use crate::base::CaseId;
+use crate::event::{Event, RunOutcome};
 use crate::peer::Credentials;
 use crate::spec::{Command, Version};
 use crate::transport::server::Listener;
@@ -28,6 +30,8 @@ use super::suite::reread;
 
 /// How much longer than granted a session lives while a person is at work.
 const PATIENT_CLOCK: u32 = 20;
+/// Most things that a person is asked to do.
+const MOST_PROMPTS: usize = 12;
 /// About how long a person needs for one prompt.
 const SECONDS_A_PROMPT: u64 = 20;
 
@@ -66,7 +70,7 @@ impl Call<'_> {
         let mut stop = std::pin::pin!(stop);
         let mut state = State::default();
 
-        let foreseen = self.foresee(&wanted).await;
+        let (foreseen, chosen) = self.foresee(&wanted).await;
         console.say(&foreseen.words(patience));
         console.say(&format!("The client is to use the server http://{address}/"));
         let spoken = self
@@ -80,6 +84,16 @@ impl Call<'_> {
         let mut plan = self.plan(&versions);
         sort_for_people(&mut plan);
         self.started(bus, address, &versions, plan.units.len());
+        let left_out = plan
+            .units
+            .iter()
+            .filter(|u| !is_generated(u.case) && !chosen.contains(&u.case.id));
+        for unit in left_out {
+            let reason = format!("a person is asked for no more than {MOST_PROMPTS} things: needs a driver");
+            let result = dispatcher::not_run(unit.case, unit.version, &reason);
+            bus.emit(&Event::CaseFinished(Arc::new(result.clone())));
+            state.results.push(result);
+        }
         let mut rest = Gone("interrupted".to_owned());
         if !state.interrupted && !station.holds_one() {
             let why = station
@@ -89,7 +103,7 @@ impl Call<'_> {
             rest = Gone(why);
         } else if !state.interrupted {
             let prompted = async {
-                for unit in plan.units.iter().filter(|u| !is_generated(u.case)) {
+                for unit in plan.units.iter().filter(|u| chosen.contains(&u.case.id)) {
                     if let Some(why) = station.dead().map(str::to_owned) {
                         return Err(self.lost(&why, bus, &mut state));
                     }
@@ -141,9 +155,43 @@ impl Call<'_> {
         version
     }
 
-    /// Runs the plan against the embedded client and counts what it is asked for.
-    async fn foresee(&self, versions: &[Version]) -> Foreseen {
+    /// Which written cases a person can be asked for, and what they will ask for: as many as need no more
+    /// than [`MOST_PROMPTS`], the ones that ask for little first.
+    async fn foresee(&self, versions: &[Version]) -> (Foreseen, BTreeSet<CaseId>) {
         let version = versions.last().copied().unwrap_or(Version::V12);
+        let mut chosen: BTreeSet<CaseId> = self
+            .plan(versions)
+            .units
+            .iter()
+            .filter(|u| !is_generated(u.case))
+            .map(|u| u.case.id.clone())
+            .collect();
+        let mut costs = self.rehearse(version, &chosen).await;
+        costs.sort_by_key(|(_, cost)| cost.prompts);
+        let mut sum = 0;
+        for (id, cost) in &costs {
+            sum += cost.prompts;
+            if sum > MOST_PROMPTS {
+                chosen.remove(id);
+            }
+        }
+        loop {
+            // What a case asks for depends on what the one before it left behind.
+            let costs = self.rehearse(version, &chosen).await;
+            let total = costs.iter().fold(Foreseen::default(), |sum, (_, cost)| Foreseen {
+                prompts: sum.prompts + cost.prompts,
+                periodic: sum.periodic + cost.periodic,
+            });
+            let costliest = costs.iter().max_by_key(|(_, cost)| cost.prompts);
+            match costliest {
+                Some((id, _)) if total.prompts > MOST_PROMPTS => chosen.remove(id),
+                _ => return (total, chosen),
+            };
+        }
+    }
+
+    /// Runs cases against the embedded client and counts what each asks it for.
+    async fn rehearse(&self, version: Version, chosen: &BTreeSet<CaseId>) -> Vec<(CaseId, Foreseen)> {
         let mut plan = self.plan(&[version]);
         sort_for_people(&mut plan);
         let none = Duration::ZERO;
@@ -156,7 +204,7 @@ impl Call<'_> {
             ..Manners::embedded()
         };
         let Some((_, credentials)) = reference_accounts().into_iter().next() else {
-            return Foreseen::default();
+            return Vec::new();
         };
         let epoch = Instant::now();
         let target = ClientTarget {
@@ -169,24 +217,30 @@ impl Call<'_> {
             seed: self.options.seed,
         };
         let Ok(mut station) = embedded_station(self.suite, &target, version, manners).await else {
-            return Foreseen::default();
+            return Vec::new();
         };
         let UpperTester::Embedded(tester) = station.tester() else {
-            return Foreseen::default();
+            return Vec::new();
         };
         let asked = tester.asked();
-        for unit in plan.units.iter().filter(|u| !is_generated(u.case)) {
+        let mut costs = Vec::new();
+        for unit in plan.units.iter().filter(|u| chosen.contains(&u.case.id)) {
             // Only what was asked for counts; what the case comes to is nobody's verdict.
             let _ = run_case_at(self.suite, &mut station, &credentials, unit.case, version).await;
+            let orders = asked
+                .lock()
+                .map(|mut a| std::mem::take(&mut *a))
+                .unwrap_or_default();
+            let by_itself = |o: &&Order| matches!(o, Order::Act(Command::KeepAlive | Command::Poll));
+            let idle = orders.iter().filter(|o| **o == Order::Act(Command::Idle)).count();
+            let periodic = orders.iter().filter(by_itself).count();
+            let cost = Foreseen {
+                prompts: orders.len() - periodic - idle,
+                periodic,
+            };
+            costs.push((unit.case.id.clone(), cost));
         }
-        let asked = asked.lock().map(|a| a.clone()).unwrap_or_default();
-        let by_itself =
-            |o: &&Order| matches!(o, Order::Act(Command::KeepAlive | Command::Poll | Command::Idle));
-        let periodic = asked.iter().filter(by_itself).count();
-        Foreseen {
-            prompts: asked.len() - periodic,
-            periodic,
-        }
+        costs
     }
 }
 
