@@ -135,6 +135,18 @@ fn a_person_needs_few_prompts_for_a_client_that_lives() {
         } else if what.starts_with("Log out") {
             phone.act(Act::Logout);
             "d"
+        } else if what.contains("capabilities") {
+            phone.act(Act::Capabilities);
+            "done"
+        } else if what.contains("services") {
+            phone.act(Act::Services);
+            "done"
+        } else if what.contains("who provides") {
+            phone.act(Act::ProviderInfo);
+            "done"
+        } else if what.contains("which versions") {
+            phone.act(Act::DiscoverVersions);
+            "done"
         } else {
             "cannot"
         };
