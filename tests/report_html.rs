@@ -310,6 +310,7 @@ fn marked() -> String {
             case: id.clone(),
             version: result.version,
             exchange: exchange.into(),
+            archived: None,
         });
     }
     collector.on(&Event::CaseFinished(result.into()));
@@ -361,6 +362,7 @@ fn a_text_that_repeats_stands_once() {
             case: id,
             version: result.version,
             exchange: fixture::exchange(1, &body, "").into(),
+            archived: None,
         });
         collector.on(&Event::CaseFinished(result.into()));
     }

@@ -266,7 +266,8 @@ impl Conversation {
         }
         // An identifier that is not there is the affair of the rule that asks for its presence; that
         // rule leaves Status alone, because a poll has none.
-        if !answer.id.is_empty() || answer.name == "Status" {
+        let described = tree.child(answer.node, "TransactionDescriptor").is_some();
+        if described && (!answer.id.is_empty() || answer.name == "Status") {
             out.push(self.judge(
                 "ENV",
                 8,
@@ -284,23 +285,16 @@ impl Conversation {
             ));
         }
         self.refused_function(syntax, request, tree, answer, out);
-        let response = answer.mode == Mode::Response;
-        out.push(self.judge(
-            "ENV",
-            7,
-            "answer-mode",
-            response,
-            if response {
+        // A mode that is neither is the affair of the content model, or of the rule about enumerations.
+        if !matches!(answer.mode, Mode::Other(_)) {
+            let response = answer.mode == Mode::Response;
+            let text = if response {
                 format!("{} is in mode Response", answer.name)
             } else {
-                format!(
-                    "{} answers a request in mode `{}`",
-                    answer.name,
-                    answer.mode.as_str()
-                )
-            },
-            path.clone(),
-        ));
+                format!("{} answers a request in mode Request", answer.name)
+            };
+            out.push(self.judge("ENV", 7, "answer-mode", response, text, path.clone()));
+        }
         if count > 1 {
             out.push(self.judge(
                 "ENV",
@@ -455,7 +449,7 @@ impl Conversation {
         for answer in given
             .transactions
             .iter()
-            .filter(|t| t.mode == Mode::Response && t.id.is_empty())
+            .filter(|t| t.mode == Mode::Response && t.id.is_empty() && !t.name.is_empty())
         {
             let fits = row.answers.contains(&answer.name);
             let text = if fits {
@@ -773,6 +767,15 @@ impl Conversation {
             out.push(self.judge("ENV", 7, "request-mode", false, text, path));
             return;
         }
+        let only_answer = transaction.mode == Mode::Request
+            && syntax
+                .primitive(&transaction.name)
+                .is_some_and(|p| !p.modes.contains(&Mode::Request));
+        if only_answer {
+            let text = format!("{} answers a request and is in mode Request", transaction.name);
+            out.push(self.judge("ENV", 7, "answer-mode", false, text, path));
+            return;
+        }
         match transaction.mode {
             Mode::Response if self.disconnects.contains(&transaction.id) => {
                 let text = format!("{} answers a Disconnect of the server", transaction.name);
@@ -882,7 +885,14 @@ impl Conversation {
                 self.negotiated(syntax, sent, &asked, tree, &given);
             }
         }
-        if names.iter().any(|n| n == "Logout-Request") {
+        // One that was refused, or not understood, ended nothing.
+        let accepted = |tree: &Tree| {
+            Envelope::of(tree).is_some_and(|e| {
+                let codes = e.transactions.iter().filter_map(|t| code_text(tree, t));
+                codes.into_iter().any(|c| c.starts_with('2'))
+            })
+        };
+        if names.iter().any(|n| n == "Logout-Request") && answer.is_some_and(accepted) {
             ended = Some(Ended::Logout);
         }
         if let Some(how) = ended

@@ -100,12 +100,13 @@ impl Run<'_> {
     }
 
     fn transaction_id(&mut self, transaction: &TransactionView) {
-        if transaction.name == "Polling-Request" {
+        // Without a primitive nothing tells whether there has to be one.
+        if matches!(transaction.name.as_str(), "Polling-Request" | "") {
             return;
         }
         // A Status that answers a poll repeats its empty identifier (ENV-6); one message alone does not
         // show what it answers. A conversation does, and charges a wrong one there.
-        if transaction.name == "Status" && transaction.mode == Mode::Response && transaction.id.is_empty() {
+        if transaction.name == "Status" && transaction.id.is_empty() {
             return;
         }
         let Some(descriptor) = self.tree.child(transaction.node, "TransactionDescriptor") else {

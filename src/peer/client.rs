@@ -80,6 +80,8 @@ pub enum ClientFault {
     AnswersTwice,
     /// Polls once, although Poll stays T.
     PollsOnce,
+    /// Cannot read an answer in chunks; the carrier acts on it.
+    NoChunks,
 }
 
 /// A CSP client without I/O.

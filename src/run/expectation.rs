@@ -90,15 +90,6 @@ pub fn outcome(expected: &Expected, answer: &Answer, tests: &[Test]) -> Outcome 
     }
 }
 
-/// Silence on a request that is to be refused breaks the general rule; silence where a certain
-/// answer is due breaks the rule of that transaction.
-pub fn silence_is_general(expected: &Expected) -> bool {
-    matches!(
-        expected,
-        Expected::Refusal | Expected::Answer | Expected::NotServed
-    )
-}
-
 fn mentions_code(condition: &Condition) -> bool {
     match condition {
         Condition::In(path, _) | Condition::NotIn(path, _) | Condition::Class(path, _) => {

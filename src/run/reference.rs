@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use crate::check::Checker;
 use crate::codec::deviation::{Draft, Encoded, Sending};
 use crate::message::Tree;
-use crate::peer::client::{ClientConfig, ClientEngine};
+use crate::peer::client::{ClientConfig, ClientEngine, ClientFault};
 use crate::peer::fault::Fault;
 use crate::peer::server::{Incoming, Outgoing, ServerConfig, ServerEngine, ServerFault};
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
@@ -180,6 +180,9 @@ pub fn to_answer(encoded: Encoded) -> Answer {
             if !encoded.media_type.is_empty() {
                 headers.push(("Content-Type".to_owned(), encoded.media_type));
             }
+            if encoded.chunked {
+                headers.push(("Transfer-Encoding".to_owned(), "chunked".to_owned()));
+            }
             Answer::Response(HttpMessage {
                 start: format!("HTTP/1.1 {}", encoded.status),
                 status: encoded.status,
@@ -216,6 +219,13 @@ enum Http {
     Memory(Address),
 }
 
+/// An answer as the embedded client sees it.
+struct Reply {
+    status: u16,
+    chunked: bool,
+    body: Vec<u8>,
+}
+
 impl Http {
     fn new(server: &Address) -> Result<Self, String> {
         if matches!(server.net, Net::Memory(_)) {
@@ -232,8 +242,8 @@ impl Http {
         })
     }
 
-    /// Status and body of the answer.
-    async fn send(&self, message: Encoded) -> Option<(u16, Vec<u8>)> {
+    /// What came back, if anything did.
+    async fn send(&self, message: Encoded) -> Option<Reply> {
         match self {
             Http::Reqwest { client, url } => {
                 let method = reqwest::Method::from_bytes(message.method.as_bytes()).ok()?;
@@ -242,8 +252,11 @@ impl Http {
                     request = request.header("Content-Type", message.media_type);
                 }
                 let response = request.send().await.ok()?;
-                let status = response.status().as_u16();
-                Some((status, response.bytes().await.ok()?.to_vec()))
+                Some(Reply {
+                    status: response.status().as_u16(),
+                    chunked: response.headers().contains_key("transfer-encoding"),
+                    body: response.bytes().await.ok()?.to_vec(),
+                })
             }
             Http::Memory(address) => {
                 let mut headers = Vec::new();
@@ -258,7 +271,11 @@ impl Http {
                     expect_continue: false,
                 };
                 let (_, response) = client::exchange(address, outgoing, CLIENT_PATIENCE).await;
-                response.ok().map(|r| (r.status, r.body))
+                response.ok().map(|r| Reply {
+                    status: r.status,
+                    chunked: r.header("transfer-encoding").is_some(),
+                    body: r.body,
+                })
             }
         }
     }
@@ -344,10 +361,19 @@ impl EmbeddedClient {
         if encoded.sending != Sending::Normal {
             return None;
         }
-        let Some((status, body)) = self.http.send(encoded).await else {
+        let Some(Reply {
+            status,
+            chunked,
+            body,
+        }) = self.http.send(encoded).await
+        else {
             self.engine.no_answer();
             return None;
         };
+        let deaf = self.fault.as_ref().and_then(Fault::of_client) == Some(ClientFault::NoChunks);
+        if chunked && deaf {
+            return None;
+        }
         if body.is_empty() {
             match status {
                 200 => self.engine.empty_answer(),

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -124,7 +126,7 @@ struct Closed;
 async fn respond(
     request: hyper::Request<hyper::body::Incoming>,
     sender: &mpsc::Sender<Arrived>,
-) -> Result<hyper::Response<Full<Bytes>>, Closed> {
+) -> Result<hyper::Response<Body>, Closed> {
     let (parts, body) = request.into_parts();
     let mut message = HttpMessage {
         start: format!("{} {} {:?}", parts.method, parts.uri, parts.version),
@@ -180,8 +182,28 @@ async fn read(mut body: hyper::body::Incoming, into: &mut Vec<u8>) -> Result<(),
     Ok(())
 }
 
-fn to_hyper(message: HttpMessage) -> hyper::Response<Full<Bytes>> {
-    let mut response = hyper::Response::new(Full::new(Bytes::from(message.body)));
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// A body of known length, or in two chunks when the header fields say so.
+fn body_of(message: &HttpMessage) -> Body {
+    let octets = Bytes::from(message.body.clone());
+    let chunked = message
+        .header("transfer-encoding")
+        .is_some_and(|v| v.eq_ignore_ascii_case("chunked"));
+    if !chunked {
+        return Full::new(octets).boxed_unsync();
+    }
+    let at = octets.len() / 2;
+    let chunks = [octets.slice(..at), octets.slice(at..)];
+    let frames = chunks
+        .into_iter()
+        .filter(|c| !c.is_empty())
+        .map(|c| Ok(Frame::data(c)));
+    StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync()
+}
+
+fn to_hyper(message: HttpMessage) -> hyper::Response<Body> {
+    let mut response = hyper::Response::new(body_of(&message));
     if let Ok(status) = hyper::StatusCode::from_u16(message.status) {
         *response.status_mut() = status;
     }

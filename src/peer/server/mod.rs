@@ -172,6 +172,8 @@ pub struct ServerEngine {
     open_to_all: bool,
     /// Whether a session has expired so far.
     expired: bool,
+    /// Whether the message in hand is invalid, and is served all the same (a fault).
+    lenient: bool,
 }
 
 /// Longest time between the legs of a 4-way login, in milliseconds.
@@ -193,6 +195,7 @@ impl ServerEngine {
             next_id: 0,
             open_to_all: false,
             expired: false,
+            lenient: false,
         }
     }
 
@@ -259,6 +262,7 @@ impl ServerEngine {
         let (Some(version), Some(envelope)) = (checked.version, Envelope::of(&message.tree)) else {
             return Outgoing::http(400);
         };
+        self.lenient = broken || invalid;
         self.answer(now_ms, version, &message.tree, &envelope)
     }
 

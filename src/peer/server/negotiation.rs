@@ -22,6 +22,16 @@ impl ServerEngine {
         if version == Version::V11 && self.is_other_client(id, tree, request) {
             return compose::status(422);
         }
+        if self.lenient {
+            // Nothing of an invalid message is given back.
+            let list = match version {
+                Version::V11 => contents::capability_list(version, contents::Offer::Plain),
+                Version::V12 => Elem::new("AgreedCapabilityList"),
+            };
+            return Elem::new("ClientCapability-Response")
+                .with_some((version == Version::V11).then(|| copy_client_id(tree, request)))
+                .with(list);
+        }
         let Some(wish) = tree.child(request, "CapabilityList") else {
             return compose::status(400);
         };

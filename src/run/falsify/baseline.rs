@@ -178,7 +178,13 @@ pub async fn run(
                 longest_wait: Duration::from_secs(86_400),
             };
             for unit in units {
-                outputs.push(server_iut::run_case(suite, &target, unit.case, version).await);
+                let output = server_iut::run_case(suite, &target, unit.case, version).await;
+                let silent = output.exchanges.last().is_some_and(|e| e.response.is_err());
+                outputs.push(output);
+                // As in a run: what killed the peer is not charged to every case that follows.
+                if silent && server_iut::sanity(suite, &target, version).await.is_some() {
+                    break;
+                }
             }
         }
         Role::Client => {

@@ -133,7 +133,7 @@ impl Maker<'_> {
         }
         let mut twice = BTreeMap::new();
         self.expect(&mut twice, "ENV", 20);
-        if !self.is_poll_status() {
+        if !self.is_poll_status() && self.binds("twice") {
             self.push(
                 out,
                 "twice",
@@ -148,6 +148,8 @@ impl Maker<'_> {
     /// refused belongs to no session, say.
     fn binds(&self, key: &str) -> bool {
         match (key, self.baseline.role) {
+            // What could not be read may be refused under any identifier, or none (TR-10).
+            (_, Role::Server) if self.kind.code == Some(400) => false,
             // A client may be in any session it was given; one that ended is another rule's affair.
             ("session-id", Role::Client) => true,
             // An answer about a session that is not open is not bound to it.
