@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use imps_scr::codec::{WriteOptions, read, write};
 use imps_scr::message::Tree;
-use imps_scr::peer::client::{ClientConfig, ClientEngine};
+use imps_scr::peer::client::{ClientConfig, ClientEngine, ClientFault};
 use imps_scr::peer::{Credentials, MEDIA_TYPE_XML};
 use imps_scr::spec::{Command as Act, Version};
 
@@ -21,9 +21,24 @@ struct Watched {
 
 impl Watched {
     fn start() -> Self {
+        Self::with(&["--role", "client", "--listen", "127.0.0.1:0"])
+    }
+
+    /// With a profile that names these users and passwords.
+    fn for_accounts(accounts: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let profile = dir.path().join("client.yaml");
+        let text = format!("name: a client\nrole: client\nlisten: 127.0.0.1:0\naccounts: {accounts}\n");
+        std::fs::write(&profile, text).unwrap();
+        Self::with(&["--profile", profile.to_str().unwrap()])
+    }
+
+    fn with(args: &[&str]) -> Self {
         let out = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_imps-scr"))
-            .args(["run", "--role", "client", "--listen", "127.0.0.1:0", "--out"])
+            .arg("run")
+            .args(args)
+            .arg("--out")
             .arg(out.path())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -57,16 +72,42 @@ impl Watched {
         answer.split_off(at)
     }
 
+    /// What a browser asks for.
+    fn browse(&self) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let head = format!(
+            "GET /favicon.ico HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.address
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+
+    /// Ends the watch and gives every file that was written.
+    fn end_with_files(mut self) -> Vec<(String, String)> {
+        self.stop();
+        let entries = std::fs::read_dir(self.out.path()).unwrap();
+        let files = entries.map(|e| e.unwrap().path()).map(|path| {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            (path.display().to_string(), text)
+        });
+        files.collect()
+    }
+
     /// Ends the watch as a person would, and gives the exit code with the report.
     fn end(mut self) -> (Option<i32>, serde_json::Value) {
+        let code = self.stop();
+        let text = std::fs::read_to_string(self.out.path().join("report.json")).unwrap();
+        (code, serde_json::from_str(&text).unwrap())
+    }
+
+    fn stop(&mut self) -> Option<i32> {
         let done = Command::new("kill")
             .args(["-INT", &self.child.id().to_string()])
             .status()
             .unwrap();
         assert!(done.success());
-        let code = self.child.wait().unwrap().code();
-        let text = std::fs::read_to_string(self.out.path().join("report.json")).unwrap();
-        (code, serde_json::from_str(&text).unwrap())
+        self.child.wait().unwrap().code()
     }
 }
 
@@ -78,6 +119,19 @@ fn verdict<'a>(report: &'a serde_json::Value, id: &str) -> &'a str {
         .unwrap_or_else(|| panic!("{id}"))["verdict"]
         .as_str()
         .unwrap()
+}
+
+/// The verdict of a case; none when it is not in the report.
+fn case(report: &serde_json::Value, id: &str, csp: &str) -> Option<String> {
+    let cases = report["cases"].as_array().unwrap();
+    let case = cases.iter().find(|c| c["id"] == id && c["csp"] == csp)?;
+    Some(case["verdict"].as_str().unwrap().to_owned())
+}
+
+fn failed(report: &serde_json::Value) -> Vec<String> {
+    let items = report["items"].as_array().unwrap();
+    let failed = items.iter().filter(|i| i["verdict"] == "fail");
+    failed.map(|i| i["id"].as_str().unwrap().to_owned()).collect()
 }
 
 fn client(version: Version) -> ClientEngine {
@@ -129,6 +183,18 @@ fn a_correct_client_gets_evidence_for_what_it_did() {
         assert_eq!(verdict(&report, id), "pass", "{id}");
     }
     assert_eq!(verdict(&report, "CSP-POLL-C-002"), "untested");
+    for csp in ["1.1", "1.2"] {
+        for id in ["LOGINP-C-001", "KALIVE-C-001", "POLL-C-001", "LOGOUT-C-001"] {
+            let id = format!("IMPS-1.2-con-{id}");
+            assert_eq!(case(&report, &id, csp).as_deref(), Some("pass"), "{id} in {csp}");
+        }
+        // What occurred in no conversation is not there.
+        assert_eq!(case(&report, "IMPS-1.2-con-LOGIND-C-001", csp), None);
+        assert_eq!(
+            case(&report, "IMPS-1.2-con-passive-C", csp).as_deref(),
+            Some("pass")
+        );
+    }
     assert_eq!(report["conformance"]["client"], "not-determined");
     assert!(report["summary"]["items"]["fail"] == 0, "{}", report["findings"]);
 }
@@ -153,6 +219,116 @@ fn what_a_client_breaks_is_found() {
         .map(|f| f["item"].as_str().unwrap())
         .collect();
     assert_eq!(failed, ["CSP-LOGOUT-C-002"], "one breach, one charge");
+}
+
+/// A login by digest is no evidence about passwords; with the password the digest is judged.
+#[test]
+fn a_login_by_digest_is_one_about_digests() {
+    let accounts = "{A: {user: \"wv:someone@example.com\", password: any}}";
+    for (accounts, digest) in [(accounts, "pass"), ("{}", "na")] {
+        let watched = Watched::for_accounts(accounts);
+        let mut engine = client(Version::V12);
+        for command in [Act::LoginDigest, Act::KeepAlive] {
+            act(&watched, &mut engine, command);
+        }
+        let (_, report) = watched.end();
+        assert_eq!(failed(&report), Vec::<String>::new());
+        assert_eq!(case(&report, "IMPS-1.2-con-LOGINP-C-001", "1.2"), None);
+        assert_eq!(
+            case(&report, "IMPS-1.2-con-LOGIND-C-001", "1.2").as_deref(),
+            Some("pass")
+        );
+        assert_eq!(verdict(&report, "CSP-LOGIND-C-002"), digest);
+        assert_eq!(
+            verdict(&report, "CSP-LOGINP-C-001"),
+            "na",
+            "optional, and never seen"
+        );
+    }
+}
+
+/// The next login is the fence that proves the silence after a logout.
+#[test]
+fn silence_after_logout_is_proven_by_the_next_login() {
+    for breaks in [false, true] {
+        let watched = Watched::start();
+        let mut engine = client(Version::V12);
+        act(&watched, &mut engine, Act::Login);
+        let late = engine.request("KeepAlive-Request").unwrap();
+        act(&watched, &mut engine, Act::Logout);
+        if breaks {
+            watched.post(&write(&late, &WriteOptions::default()));
+        }
+        act(&watched, &mut engine, Act::Login);
+        let (_, report) = watched.end();
+        let wanted = if breaks { "fail" } else { "pass" };
+        let found = case(&report, "IMPS-1.2-con-LOGOUT-C-001", "1.2");
+        assert_eq!(found.as_deref(), Some(wanted));
+        assert_eq!(verdict(&report, "CSP-LOGOUT-C-002"), wanted);
+        assert_eq!(failed(&report).len(), usize::from(breaks), "one breach, one item");
+    }
+}
+
+/// A session that nobody gave, after a login that was refused, is what that login is about.
+#[test]
+fn an_invented_session_after_a_refusal_is_charged_to_the_refusal() {
+    let watched = Watched::for_accounts("{A: {user: \"wv:someone@example.com\", password: another}}");
+    let mut engine = client(Version::V12).with_fault(Some(ClientFault::IgnoresRefusedLogin));
+    act(&watched, &mut engine, Act::Login);
+    act(&watched, &mut engine, Act::KeepAlive);
+    let (code, report) = watched.end();
+    assert_eq!(code, Some(1));
+    assert_eq!(failed(&report), ["CSP-LOGIN-C-003"]);
+}
+
+/// Two clients and a browser at one listener: nobody is charged for another, a browser is nobody.
+#[test]
+fn clients_at_one_time_do_not_mix() {
+    let watched = Watched::start();
+    let mut one = client(Version::V12);
+    let mut two = ClientEngine::new(ClientConfig {
+        client_id: "http://client.example/2".to_owned(),
+        ..client(Version::V11).config().clone()
+    });
+    act(&watched, &mut one, Act::Login);
+    act(&watched, &mut two, Act::Login);
+    watched.browse();
+    act(&watched, &mut one, Act::KeepAlive);
+    act(&watched, &mut two, Act::Poll);
+    act(&watched, &mut one, Act::Logout);
+    watched.browse();
+    act(&watched, &mut two, Act::KeepAlive);
+    act(&watched, &mut two, Act::Logout);
+    let (_, report) = watched.end();
+    assert_eq!(failed(&report), Vec::<String>::new());
+    assert_eq!(report["summary"]["items"]["warn"], 0);
+    assert_eq!(
+        case(&report, "IMPS-1.2-con-KALIVE-C-001", "1.2").as_deref(),
+        Some("pass")
+    );
+    assert_eq!(
+        case(&report, "IMPS-1.2-con-POLL-C-001", "1.1").as_deref(),
+        Some("pass")
+    );
+    assert_eq!(case(&report, "IMPS-1.2-con-POLL-C-001", "1.2"), None);
+}
+
+/// A client may repeat its password anywhere; no profile has to name it.
+#[test]
+fn a_password_that_is_repeated_is_masked() {
+    let watched = Watched::start();
+    let mut engine = ClientEngine::new(ClientConfig {
+        credentials: Credentials {
+            user: "wv:someone@example.com".to_owned(),
+            password: "quokka-Golf-7777".to_owned(),
+        },
+        cookie: "quokka-Golf-7777".to_owned(),
+        ..client(Version::V12).config().clone()
+    });
+    act(&watched, &mut engine, Act::Login);
+    for (name, text) in watched.end_with_files() {
+        assert!(!text.contains("quokka-Golf-7777"), "{name}");
+    }
 }
 
 #[test]
@@ -183,6 +359,17 @@ fn a_recorded_client_is_judged() {
         if finding["verdict"] == "fail" {
             assert!(finding["rule"].as_str().is_some_and(|r| !r.is_empty()));
             assert!(finding["place"]["exchange"].is_u64(), "{finding}");
+            let place = &finding["place"];
+            assert!(
+                place["path"].is_string() || place["position"]["line"].is_u64(),
+                "{finding}"
+            );
+            let item = report["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|i| i["id"] == finding["item"]);
+            assert!(item.is_some_and(|i| i["basis"].is_string()), "{finding}");
         }
     }
 }

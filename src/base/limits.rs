@@ -37,5 +37,9 @@ pub const MAX_YAML: usize = 8 * 1024 * 1024;
 pub const MAX_YAML_DEPTH: usize = 32;
 /// Messages a passive run keeps in memory before it stops by itself.
 pub const MAX_PASSIVE_EXCHANGES: usize = 50_000;
+/// Longest line of a driver, in octets.
+pub const MAX_DRIVER_LINE: usize = 64 * 1024;
+/// Most lines of a driver that are no answer while one is awaited.
+pub const MAX_DRIVER_LINES: usize = 1_000;
 /// Deepest nesting of parentheses and NOT in a requirement or filter expression.
 pub const MAX_EXPRESSION_DEPTH: usize = 64;

@@ -26,10 +26,16 @@ pub struct Masker {
     values: Vec<String>,
     /// Digests that were sent: like passwords, but nobody knows them before the run.
     learned: Arc<RwLock<BTreeSet<String>>>,
+    /// Passwords that clients sent and no profile names.
+    passwords: Arc<RwLock<BTreeSet<String>>>,
 }
 
 /// Most digests that are remembered; a run sends a few dozen.
 const MAX_LEARNED: usize = 1_000;
+/// Most passwords that are remembered; a client under test logs in as a handful of users.
+const MAX_PASSWORDS: usize = 100;
+/// Shortest password that is remembered: shorter ones would shred every text.
+const MIN_PASSWORD: usize = 4;
 /// Shortest text that can be a digest in base64: 16 octets without padding.
 const MIN_DIGEST: usize = 22;
 
@@ -51,6 +57,7 @@ impl Masker {
             keep,
             values,
             learned: Arc::default(),
+            passwords: Arc::default(),
         }
     }
 
@@ -77,22 +84,37 @@ impl Masker {
                 out = out.replace(value.as_str(), MASK);
             }
         }
+        for value in self
+            .passwords
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .rev()
+        {
+            out = replace_words(out, value);
+        }
         out
     }
 
-    /// Remembers the digests of a request, so that they are masked where a peer repeats them, too.
-    /// What cannot be a digest is not remembered: a peer must not choose which words are hidden.
+    /// Remembers the digests and passwords of a request, so that they are masked where a peer repeats
+    /// them, too. What cannot be a digest is not remembered, and a password is masked only where it
+    /// stands as a word of its own that is no part of a name or path: a peer must not choose which words
+    /// are hidden.
     pub fn learn(&self, request: &[u8]) {
         if self.keep {
             return;
         }
         let text = String::from_utf8_lossy(request);
-        let mut rest = text.as_ref();
-        while let Some(at) = rest.find("DigestBytes") {
-            rest = &rest[at + "DigestBytes".len()..];
-            let Some(content) = rest.find('>') else { return };
-            rest = &rest[content + 1..];
-            let digest = rest[..rest.find('<').unwrap_or(rest.len())].trim();
+        for password in contents(&text, "Password") {
+            let whole = password.chars().count() >= MIN_PASSWORD;
+            if whole && !self.values.iter().any(|v| v == password) {
+                let mut passwords = self.passwords.write().unwrap_or_else(PoisonError::into_inner);
+                if passwords.len() < MAX_PASSWORDS {
+                    passwords.insert(password.to_owned());
+                }
+            }
+        }
+        for digest in contents(&text, "DigestBytes") {
             let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
             if digest.len() >= MIN_DIGEST && digest.bytes().all(base64) {
                 let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
@@ -111,6 +133,49 @@ impl Masker {
         }
         self.text(value)
     }
+}
+
+/// The text behind each start tag that ends with this name, up to the next tag.
+fn contents<'t>(text: &'t str, name: &str) -> Vec<&'t str> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(name) {
+        rest = &rest[at + name.len()..];
+        // A longer name is another element.
+        let ends = rest.starts_with(|c: char| c == '>' || c.is_ascii_whitespace());
+        let Some(content) = rest.find('>').filter(|_| ends) else {
+            continue;
+        };
+        rest = &rest[content + 1..];
+        out.push(rest[..rest.find('<').unwrap_or(rest.len())].trim());
+    }
+    out
+}
+
+/// Masks a text where it stands as a word of its own.
+fn replace_words(text: String, word: &str) -> String {
+    if !text.contains(word) {
+        return text;
+    }
+    let part_of_name = |c: char| c.is_alphanumeric() || matches!(c, '/' | '-' | '_');
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    let mut before = None;
+    while let Some(at) = rest.find(word) {
+        let (head, tail) = rest.split_at(at);
+        let after = &tail[word.len()..];
+        let previous = head.chars().next_back().or(before);
+        let inner = previous.is_some_and(|c| part_of_name(c) || c == '<')
+            || after.chars().next().is_some_and(part_of_name)
+                // The end of an element is no end of a name: `>word</Name>`.
+                && !after.starts_with("</");
+        out.push_str(head);
+        out.push_str(if inner { word } else { MASK });
+        before = word.chars().next_back();
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// The ways one secret may be spelled in a message or a report.
@@ -250,6 +315,21 @@ mod tests {
         m.learn(b"<DigestBytes>conformance</DigestBytes><DigestBytes/>");
         assert_eq!(m.text(&format!("got {digest} of you")), "got *** of you");
         assert_eq!(m.text("the conformance"), "the conformance");
+    }
+
+    #[test]
+    fn passwords_that_were_sent_are_masked_where_they_are_repeated() {
+        let m = Masker::default();
+        m.learn(b"<Login-Request><Password>hunter22</Password><x:Password a='b'>Status</x:Password>");
+        m.learn(b"<Password/><Password>abc</Password><PasswordHint>hint-of-it</PasswordHint>");
+        assert_eq!(
+            m.text("<Alias>hunter22</Alias> `hunter22`, xhunter22x hint-of-it abc"),
+            "<Alias>***</Alias> `***`, xhunter22x hint-of-it abc"
+        );
+        assert_eq!(m.text("<Status/> at /a/Status/b"), "<Status/> at /a/Status/b");
+        let kept = Masker::new([], true);
+        kept.learn(b"<Password>hunter22</Password>");
+        assert_eq!(kept.text("hunter22"), "hunter22");
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn variants(checker: &Checker, sample: &Sample) -> Vec<Variant> {
         if out.iter().any(|v: &Variant| v.key == key) {
             return;
         }
-        if kind.is_valid_message() == !is_invalid(checker, sample, &edit) {
+        if kind.is_valid_message() != is_invalid(checker, sample, &edit) {
             out.push(Variant {
                 key,
                 words,

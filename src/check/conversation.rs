@@ -103,6 +103,11 @@ impl Conversation {
         self.session.as_deref()
     }
 
+    /// Whether its last login was refused and no session is in force.
+    pub fn was_refused(&self) -> bool {
+        self.login_refused && self.session.is_none()
+    }
+
     /// KeepAliveTime that a client was last given, in seconds.
     pub fn keep_alive(&self) -> Option<u32> {
         self.keep_alive
@@ -622,15 +627,23 @@ impl Conversation {
         {
             self.session_of_client(id, &given, &path, &mut out);
         }
-        if login && !std::mem::take(&mut self.disconnects).is_empty() {
-            let text = "the Disconnect of the server was not answered".to_owned();
-            out.push(self.judge("DISCO", 2, "disconnect-unanswered", true, text, path.clone()));
+        if login {
+            out.extend(self.came_back(&path));
         }
         for transaction in &given.transactions {
             self.transaction_of_client(syntax, transaction, tree, &mut out);
         }
         self.agreed_of_client(syntax, &given, tree, now_ms, &mut out);
         out
+    }
+
+    /// What a new login of the same client proves of this conversation; `path` is that of the login.
+    pub fn came_back(&mut self, path: &str) -> Option<Judgement> {
+        if std::mem::take(&mut self.disconnects).is_empty() {
+            return None;
+        }
+        let text = "the Disconnect of the server was not answered".to_owned();
+        Some(self.judge("DISCO", 2, "disconnect-unanswered", true, text, path.to_owned()))
     }
 
     /// What a client does against what its session agreed on.

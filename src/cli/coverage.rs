@@ -97,7 +97,11 @@ fn matrix(rows: &[Row], text: &mut String) {
 }
 
 fn item_table(items: &[ItemCoverage], text: &mut String) {
-    let _ = writeln!(text, "\n{:<24} {:>6} {:>8} {:>10}", "item", "cases", "written", "generated");
+    let _ = writeln!(
+        text,
+        "\n{:<24} {:>6} {:>8} {:>10}",
+        "item", "cases", "written", "generated"
+    );
     for item in items {
         let _ = writeln!(
             text,
@@ -127,13 +131,20 @@ fn summary(rows: &[Row], items: &[ItemCoverage], text: &mut String) -> usize {
             Cell::Gap(_) => entry.2 += 1,
         }
     }
-    let _ = writeln!(text, "{:<12} {:>6} {:>8} {:>6}", "aspect", "cases", "reason", "gap");
+    let _ = writeln!(
+        text,
+        "{:<12} {:>6} {:>8} {:>6}",
+        "aspect", "cases", "reason", "gap"
+    );
     for (aspect, (cases, reasons, gaps)) in &by_aspect {
         let _ = writeln!(text, "{aspect:<12} {cases:>6} {reasons:>8} {gaps:>6}");
     }
     let gaps: usize = by_aspect.values().map(|(.., gaps)| gaps).sum();
     let falsified = items.iter().filter(|i| i.is_falsified()).count();
-    let excused = items.iter().filter(|i| !i.is_falsified() && i.excuse.is_some()).count();
+    let excused = items
+        .iter()
+        .filter(|i| !i.is_falsified() && i.excuse.is_some())
+        .count();
     let never = items.len() - falsified - excused;
     let _ = writeln!(
         text,

@@ -4,17 +4,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::peer::Credentials;
 use crate::peer::fault::Fault;
-use crate::run::{Clock, EmbeddedServer, reference_accounts};
-use crate::spec::Role;
+use crate::run::driver_protocol::{self, DoneResult, FromDriver, ToDriver, Word};
+use crate::run::{Clock, EmbeddedClient, EmbeddedServer, Settings, client_config, reference_accounts};
+use crate::spec::{Command, HttpUrl, Role, Version};
 use crate::transport::Net;
+use crate::transport::client::Address;
 
 use super::{Common, Failure, exit::Exit, output};
 
 /// The embedded reference alone, correct or with one fault
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Side to be: only `server` runs alone, a client needs somebody who makes it act
+    /// Side to be: `server` listens; `client` is made to act by `imps-scr/driver/1` on standard input and output, for `run --driver`
     #[arg(value_name = "ROLE", default_value = "server")]
     role: Role,
     /// Address to listen at; port 0 picks a free one
@@ -43,18 +46,12 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     if args.list_faults {
         return output(&list(&suite.faults));
     }
-    if args.role == Role::Client {
-        return Err(Failure::Usage(
-            "the reference client does not run alone: `imps-scr run --role client --fault NAME` tests it"
-                .to_owned(),
-        ));
-    }
     let fault = match &args.fault {
         None => None,
         Some(name) => Some(find(&suite.faults, name)?.clone()),
     };
-    if fault.as_ref().is_some_and(|f| f.role != Role::Server) {
-        return Err(Failure::Usage("this is a fault of the client".to_owned()));
+    if let Some(fault) = fault.as_ref().filter(|f| f.role != args.role) {
+        return Err(Failure::Usage(format!("this is a fault of the {}", fault.role)));
     }
     let io = |source| Failure::Io {
         what: "failed to listen at",
@@ -65,6 +62,9 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(io)?;
+    if args.role == Role::Client {
+        return client(&runtime, fault.as_ref());
+    }
     runtime.block_on(async {
         let clock = Clock::real(tokio::time::Instant::now());
         let checker = Arc::clone(&suite.checker);
@@ -83,6 +83,138 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         server.wait().await;
         Ok(Exit::OK)
     })
+}
+
+/// The reference client as a driver of itself: orders on standard input, answers on standard output.
+fn client(runtime: &tokio::runtime::Runtime, fault: Option<&Fault>) -> Result<Exit, Failure> {
+    use std::io::BufRead as _;
+    let mut driven = Driven {
+        fault,
+        settings: None,
+        client: None,
+        logins: 0,
+    };
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|source| Failure::Io {
+            what: "failed to read",
+            path: PathBuf::from("standard input"),
+            source,
+        })?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let answer = match serde_json::from_str(&line) {
+            Ok(ToDriver::Bye {}) => return Ok(Exit::OK),
+            Ok(ToDriver::Hello { protocol }) => {
+                driver_protocol::accepts(&protocol).map_err(Failure::Usage)?;
+                hello()
+            }
+            Ok(order @ ToDriver::Do { .. }) => runtime.block_on(driven.carry_out(order)),
+            Err(e) => {
+                return Err(Failure::Usage(format!(
+                    "a line on standard input is no message of {}: {e}",
+                    driver_protocol::PROTOCOL
+                )));
+            }
+        };
+        output(&driver_protocol::line(&answer))?;
+    }
+    Ok(Exit::OK)
+}
+
+fn hello() -> FromDriver {
+    FromDriver::Hello {
+        protocol: driver_protocol::PROTOCOL.to_owned(),
+        name: "the reference client".to_owned(),
+        commands: Command::ALL.iter().map(|c| c.as_str().to_owned()).collect(),
+        instances: 1,
+    }
+}
+
+/// The reference client between two orders.
+struct Driven<'a> {
+    fault: Option<&'a Fault>,
+    settings: Option<Settings>,
+    client: Option<EmbeddedClient>,
+    logins: u32,
+}
+
+impl Driven<'_> {
+    async fn carry_out(&mut self, order: ToDriver) -> FromDriver {
+        let ToDriver::Do {
+            id,
+            command,
+            instance,
+            url,
+            csp,
+            user,
+            password,
+            client_id,
+        } = order
+        else {
+            return hello();
+        };
+        let done = |result: DoneResult, reason: &str| FromDriver::Done {
+            id,
+            result,
+            reason: reason.to_owned(),
+        };
+        if instance != 1 {
+            return done(DoneResult::Unsupported, "there is one client, number 1");
+        }
+        let result = match (command, command.command()) {
+            (Word::Configure, _) => {
+                let (Some(url), Some(user), Some(password)) = (url, user, password) else {
+                    return done(DoneResult::Failed, "configure needs url, user and password");
+                };
+                self.settings = Some(Settings {
+                    url,
+                    version: csp.unwrap_or(Version::V12),
+                    credentials: Credentials { user, password },
+                    client_id: client_id.unwrap_or_else(|| "http://reference.example/client".to_owned()),
+                });
+                self.fresh()
+            }
+            (_, None) => self.fresh(),
+            (_, Some(command)) => {
+                let old = self.settings.as_ref().is_some_and(|s| s.version == Version::V11);
+                if command == Command::DiscoverVersions && old {
+                    return done(DoneResult::Unsupported, "CSP 1.1 has no version discovery");
+                }
+                match self.client.as_mut() {
+                    // What the client makes of it is for the wire to show.
+                    Some(client) => {
+                        client.command(command).await;
+                        Ok(())
+                    }
+                    None => Err("it was not configured".to_owned()),
+                }
+            }
+        };
+        match result {
+            Ok(()) => done(DoneResult::Ok, ""),
+            Err(why) => done(DoneResult::Failed, &why),
+        }
+    }
+
+    /// A client that is not logged in.
+    fn fresh(&mut self) -> Result<(), String> {
+        let settings = self.settings.as_ref().ok_or("it was not configured")?;
+        self.logins += 1;
+        let cookie = format!("reference-{}#1", self.logins);
+        let config = client_config(settings, cookie);
+        let url = HttpUrl::parse(&settings.url)?;
+        let server = Address {
+            net: Net::Tcp,
+            tls: None,
+            host: url.host.trim_matches(['[', ']']).to_owned(),
+            port: url.port,
+            path: url.path,
+        };
+        let clock = Clock::real(tokio::time::Instant::now());
+        self.client = Some(EmbeddedClient::new(config, &server, self.fault.cloned(), clock)?);
+        Ok(())
+    }
 }
 
 /// A fault by its name.

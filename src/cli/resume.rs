@@ -55,7 +55,7 @@ pub(super) fn filled(args: &Args, info: &RunInfo) -> Args {
 pub(super) fn check(archive: &Archive, iut: &Iut, now: &RunInfo, masker: &Masker) -> Result<(), Failure> {
     if matches!(iut, Iut::Client { .. }) {
         return Err(Failure::Usage(
-            "--resume: a client that was watched cannot be watched on: what it did is one story\n  \
+            "--resume: the run of a client cannot be gone on with: what it did is one story\n  \
              fix: start the run again"
                 .to_owned(),
         ));

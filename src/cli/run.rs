@@ -9,7 +9,10 @@ use crate::base::mask::Masker;
 use crate::base::{FileSet, ItemId};
 use crate::event::{CaseResult, Event, RunOutcome, Subscriber};
 use crate::report::{Collector, Detail, Progress, Report, Terminal, Transcript, write_all};
-use crate::run::{self, Bus, Iut, Plan, Prior, RunOptions, Suite, derived_ics, reference_accounts};
+use crate::run::{
+    self, Bus, Console, DriverCommand, Iut, Plan, Prior, RunOptions, Suite, Upper, derived_ics,
+    reference_accounts,
+};
 use crate::spec::filter::Filter;
 use crate::spec::{HttpUrl, Ics, Profile, Role, Version};
 use crate::transport::tls::{Tls, Trust};
@@ -29,12 +32,18 @@ pub struct Args {
     /// URL of a server under test; without a profile there are no accounts, and only what needs no login is run
     #[arg(long, value_name = "URL", conflicts_with = "listen")]
     pub(super) target: Option<String>,
-    /// Address to wait at for a client under test, judged passively; port 0 picks a free one
+    /// Address to wait at for a client under test; port 0 picks a free one. Without --driver or --prompt it is only watched
     #[arg(long, value_name = "ADDR")]
     pub(super) listen: Option<SocketAddr>,
-    /// With --listen: end after so many seconds (Ctrl-C ends it at any time and keeps what is known)
-    #[arg(long, value_name = "SECONDS", requires = "listen")]
+    /// For a client that is only watched: end after so many seconds (Ctrl-C ends it at any time and keeps what is known)
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["target", "driver", "prompt", "fault"])]
     wait: Option<u64>,
+    /// Command of a driver that makes the client under test act (`cases/DRIVERS.md`); it is run without a shell
+    #[arg(long, value_name = "CMD", conflicts_with_all = ["target", "fault"])]
+    driver: Option<String>,
+    /// Ask a person at the terminal to make the client under test act
+    #[arg(long, conflicts_with_all = ["target", "driver", "fault"])]
+    prompt: bool,
     /// The vendor's conformance statement (ICS), YAML
     #[arg(long, value_name = "FILE")]
     pub(super) ics: Option<PathBuf>,
@@ -69,12 +78,12 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub(super) cases: Option<PathBuf>,
     /// Go on with the run that wrote this directory and did not come to its end
-    #[arg(long, value_name = "OUT", conflicts_with_all = ["out", "list", "listen"])]
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["out", "list", "listen", "prompt"])]
     pub(super) resume: Option<PathBuf>,
     /// Judge the run that wrote this directory again, by the tables and cases of today and without a network;
     /// the new reports go to `rejudged` in it, unless --out says otherwise
     #[arg(long, value_name = "OUT", conflicts_with_all = [
-        "resume", "role", "target", "listen", "wait", "csp", "filter", "jobs", "seed", "list", "fault",
+        "resume", "role", "target", "listen", "wait", "driver", "prompt", "csp", "filter", "jobs", "seed", "list", "fault",
     ])]
     pub(super) rejudge: Option<PathBuf>,
 }
@@ -96,7 +105,7 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     let filled = archive.as_ref().map(|a| resume::filled(args, &a.info));
     let args = filled.as_ref().unwrap_or(args);
     let suite = load_suite(common, args.cases.as_deref())?;
-    let (iut, secrets) = iut(args, &suite)?;
+    let (iut, secrets) = iut(args, common, &suite)?;
     let mut options = options(args, &iut, &suite)?;
     if args.list {
         return list(&iut, &options, &suite);
@@ -135,7 +144,9 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     bus.subscribe(Box::new(Arc::clone(&transcript)));
     bus.subscribe(Box::new(Arc::clone(&collector)));
     bus.subscribe(Box::new(Arc::clone(&results)));
-    match Progress::new(common.quiet, Arc::clone(&masker)) {
+    // A progress bar would write over what a person is asked.
+    let progress = (!args.prompt).then(|| Progress::new(common.quiet, Arc::clone(&masker)));
+    match progress.flatten() {
         Some(progress) => bus.subscribe(Box::new(progress)),
         None if !common.quiet => bus.subscribe(Box::new(Notices {
             masker: Arc::clone(&masker),
@@ -261,7 +272,7 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
 }
 
 /// What is under test, and texts that no output may show.
-fn iut(args: &Args, suite: &Suite) -> Result<(Iut, Vec<String>), Failure> {
+fn iut(args: &Args, common: &Common, suite: &Suite) -> Result<(Iut, Vec<String>), Failure> {
     let usage = |text: &str| Failure::Usage(text.to_owned());
     if let Some(path) = &args.profile {
         let profile = Profile::parse(&path.display().to_string(), &read(path)?)?;
@@ -271,18 +282,21 @@ fn iut(args: &Args, suite: &Suite) -> Result<(Iut, Vec<String>), Failure> {
                 profile.role
             )));
         }
-        let secrets = profile
+        let secrets: Vec<String> = profile
             .secrets()
             .map(str::to_owned)
             .chain(profile.headers.values().cloned())
             .collect();
         let iut = match profile.role {
             Role::Server => Iut::Server(Box::new(profile)),
-            Role::Client => Iut::Client {
-                profile: Box::new(profile),
-                wait: args.wait,
-            },
+            Role::Client => client(args, common, profile)?,
         };
+        if profile_of_server(&iut) && (args.driver.is_some() || args.prompt || args.wait.is_some()) {
+            return Err(usage(
+                "--driver, --prompt and --wait are for clients, the profile is of a server",
+            ));
+        }
+        let secrets = with_reference(secrets, &iut);
         return Ok((iut, secrets));
     }
     if let Some(url) = &args.target {
@@ -294,17 +308,22 @@ fn iut(args: &Args, suite: &Suite) -> Result<(Iut, Vec<String>), Failure> {
         let url = HttpUrl::parse(url).map_err(|e| Failure::Usage(format!("--target: {e}")))?;
         return Ok((Iut::Server(Box::new(Profile::of_target(url))), Vec::new()));
     }
-    if let Some(address) = args.listen {
+    // A driver tells the client where the server is; a person has to be told where it will be.
+    let loopback = || SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
+    let alone = args.prompt || args.driver.is_some() || args.wait.is_some();
+    if let Some(address) = args.listen.or_else(|| args.driver.is_some().then(loopback)) {
         if args.role == Some(Role::Server) {
-            return Err(usage("--listen is for clients; a server is called with --target"));
+            return Err(usage(
+                "--listen, --driver and --prompt are for clients; a server is called with --target",
+            ));
         }
-        let profile = Box::new(Profile::of_listener(address));
-        return Ok((
-            Iut::Client {
-                profile,
-                wait: args.wait,
-            },
-            Vec::new(),
+        let iut = client(args, common, Profile::of_listener(address))?;
+        let secrets = with_reference(Vec::new(), &iut);
+        return Ok((iut, secrets));
+    }
+    if alone {
+        return Err(usage(
+            "--prompt and --wait need the address where the client connects to\n  fix: add --listen ADDR, or a profile with `listen`",
         ));
     }
     let fault = match &args.fault {
@@ -317,6 +336,73 @@ fn iut(args: &Args, suite: &Suite) -> Result<(Iut, Vec<String>), Failure> {
         .map(|(_, c)| c.password)
         .collect();
     Ok((Iut::Embedded { roles, fault }, secrets))
+}
+
+fn profile_of_server(iut: &Iut) -> bool {
+    matches!(iut, Iut::Server(_))
+}
+
+/// A client under test, with whoever makes it act.
+fn client(args: &Args, common: &Common, profile: Profile) -> Result<Iut, Failure> {
+    let command = args.driver.as_ref().or(profile
+        .driver
+        .as_ref()
+        .filter(|_| !args.prompt && args.wait.is_none()));
+    let upper = if let Some(command) = command {
+        Upper::Driver(DriverCommand {
+            words: DriverCommand::split(command).map_err(Failure::Usage)?,
+            limit: profile.timers.command,
+            tell_errors: common.verbose,
+        })
+    } else if args.prompt && !args.list {
+        Upper::Person(Arc::new(Console::new(
+            |text| super::complain(&crate::base::escape::plain(text)),
+            lines_of_stdin(),
+        )))
+    } else {
+        Upper::Nobody { wait: args.wait }
+    };
+    Ok(Iut::Client {
+        profile: Box::new(profile),
+        upper,
+    })
+}
+
+/// A driver without accounts of the profile gets those of the reference: they are masked like any other.
+fn with_reference(mut secrets: Vec<String>, iut: &Iut) -> Vec<String> {
+    if matches!(iut, Iut::Client { upper: Upper::Driver(_), profile } if profile.accounts.is_empty()) {
+        secrets.extend(reference_accounts().into_iter().map(|(_, c)| c.password));
+    }
+    secrets
+}
+
+/// Longest line that is taken for an answer of a person.
+const MAX_ANSWER: u64 = 1_000;
+/// Answers that may be given before they are asked for; more wait.
+const WAITING_ANSWERS: usize = 100;
+
+/// The lines of standard input. The thread ends with the process: nothing can wake it from a read.
+fn lines_of_stdin() -> tokio::sync::mpsc::Receiver<String> {
+    use std::io::{BufRead as _, Read as _};
+    let (sender, lines) = tokio::sync::mpsc::channel(WAITING_ANSWERS);
+    std::thread::spawn(move || {
+        let mut stdin = std::io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            match (&mut stdin).take(MAX_ANSWER).read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_)
+                    if sender
+                        .blocking_send(String::from_utf8_lossy(&line).into_owned())
+                        .is_err() =>
+                {
+                    return;
+                }
+                Ok(_) => {}
+            }
+        }
+    });
+    lines
 }
 
 fn list(iut: &Iut, options: &RunOptions, suite: &Suite) -> Result<Exit, Failure> {

@@ -378,7 +378,7 @@ impl ClientEngine {
             Command::ProviderInfo if self.session.is_none() => self.request("GetSPInfo-Request"),
             Command::DiscoverVersions => match self.config.version {
                 Version::V11 => Err("CSP 1.1 has no version discovery".to_owned()),
-                Version::V12 => Ok(contents::version_discovery(command.primitive(), &Version::ALL)),
+                Version::V12 => Ok(contents::version_discovery(command.primitive(), Version::ALL)),
             },
             Command::Poll
             | Command::Idle

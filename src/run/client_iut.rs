@@ -1,63 +1,35 @@
-//! One case against a client under test: the lower tester is a server.
+//! One case against a client under test: the lower tester is the server of a station.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::base::ItemId;
-use crate::case::{Case, Fence, Incoming, Step, Test};
-use crate::check::conversation::Conversation;
+use crate::case::{Case, Condition, Fence, Incoming, Step, Test};
 use crate::codec::deviation::{Draft, Edit, Sending};
 use crate::event::Silence;
 use crate::message::{Envelope, Mode, Tree};
-use crate::peer::client::ClientConfig;
 use crate::peer::compose::{self, Part as TransactionPart};
 use crate::peer::contents::server_request;
-use crate::peer::fault::Fault;
-use crate::peer::server::{Outgoing, ServerConfig, ServerEngine};
+use crate::peer::server::Outgoing;
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::spec::{Command, Role, Version};
-use crate::transport::Net;
-use crate::transport::client::Address;
-use crate::transport::server::{Answer, Arrived, Listener, listen_on};
+use crate::transport::server::{Answer, Arrived};
 use crate::verdict::{Part, Place, Verdict};
 
 use super::CaseOutput;
-use super::clock::Clock;
 use super::conclude::{millis, result, suite_error, unreached};
+use super::driver::Order;
+use super::intake::{self, Found};
 use super::judge::{Judge, Values, condition};
-use super::reference::{EmbeddedClient, handle, to_answer, version_of};
+use super::reference::{handle, to_answer, version_of};
+use super::shape::{begins_logged_out, login_prefix, other_login};
+use super::station::{Between, Station};
 use super::suite::{Suite, reread};
 use super::tally::Tally;
-
-/// How the embedded client under test is made.
-#[derive(Debug)]
-pub struct ClientTarget {
-    /// The network that it shares with the lower tester.
-    pub net: Net,
-    /// Its account.
-    pub credentials: Credentials,
-    /// Its fault.
-    pub fault: Option<Fault>,
-    /// How long to wait for a message.
-    pub response: Duration,
-    /// Word in everything that this run creates.
-    pub run_id: String,
-    /// When the run began.
-    pub epoch: Instant,
-    /// The clock that both sides go by.
-    pub clock: Clock,
-    /// Seed.
-    pub seed: u64,
-}
-
-/// Most messages of the client that are answered by default while one step waits for another.
-const MAX_SKIPPED: usize = 50;
 
 enum Stop {
     Inconclusive(String),
@@ -65,21 +37,51 @@ enum Stop {
     Error(String),
 }
 
-/// Runs one case with a client of its own.
-pub async fn run_case(suite: &Suite, target: &ClientTarget, case: &Case, version: Version) -> CaseOutput {
-    let started = Instant::now();
-    let judge = Judge {
+/// A judge of clients that nothing was charged by yet.
+pub fn judge_of(suite: &Suite, version: Version) -> Judge<'_> {
+    Judge {
         suite,
         role: Role::Client,
         version,
         tally: Tally::default(),
-    };
-    let setup = Runner::new(target, case, judge).await;
-    let mut runner = match setup {
-        Ok(runner) => runner,
-        Err((judge, text)) => return failed_setup(case, judge, &text, started),
+    }
+}
+
+/// Runs one case with the client of a station. `credentials`: what it logs in with; an empty password is
+/// one that the suite does not know.
+pub async fn run_case_at(
+    suite: &Suite,
+    station: &mut Station,
+    credentials: &Credentials,
+    case: &Case,
+    version: Version,
+) -> CaseOutput {
+    let started = Instant::now();
+    let mut kept = BTreeMap::new();
+    kept.insert("user".to_owned(), credentials.user.clone());
+    if !credentials.password.is_empty() {
+        kept.insert("password".to_owned(), credentials.password.clone());
+    }
+    let mut runner = Runner {
+        station,
+        case,
+        judge: judge_of(suite, version),
+        user: credentials.user.clone(),
+        current: None,
+        since_reply: Vec::new(),
+        kept,
+        wish: Vec::new(),
+        wants_poll: false,
+        exchanges: Vec::new(),
+        silence: Vec::new(),
+        seen: false,
+        used_session: false,
+        judged: false,
+        answered_ms: 0,
+        idle: false,
     };
     let stop = runner.all_steps().await;
+    runner.wish.clear();
     runner.settle().await;
     runner.judged = false;
     for step in &case.after {
@@ -90,38 +92,26 @@ pub async fn run_case(suite: &Suite, target: &ClientTarget, case: &Case, version
     runner.finish(stop, started)
 }
 
-fn failed_setup(case: &Case, mut judge: Judge<'_>, text: &str, started: Instant) -> CaseOutput {
-    suite_error(&mut judge, case, text);
-    CaseOutput {
-        result: result(case, judge, text.to_owned(), Vec::new(), started),
-        exchanges: Vec::new(),
-        declined: Vec::new(),
-        dead: false,
-    }
-}
-
 /// A message of the client that was taken and not answered yet.
 struct Taken {
     arrived: Arrived,
-    tree: Option<Tree>,
-    /// Whether it broke a general rule.
-    broken: bool,
+    found: Found,
     since: Instant,
 }
 
 struct Runner<'a> {
-    target: &'a ClientTarget,
+    station: &'a mut Station,
     case: &'a Case,
     judge: Judge<'a>,
-    listener: Listener,
-    engine: ServerEngine,
-    client: Arc<tokio::sync::Mutex<EmbeddedClient>>,
-    stimulus: Option<JoinHandle<()>>,
-    conversation: Conversation,
+    user: String,
     current: Option<Taken>,
-    /// Names of primitives that came since the last scripted reply.
-    since_reply: Vec<String>,
+    /// Names of primitives that came since the last scripted reply, with their exchange.
+    since_reply: Vec<(String, u32)>,
     kept: BTreeMap<String, String>,
+    /// With a person: what the client is to do, which nobody was asked for yet.
+    wish: Vec<Command>,
+    /// Whether answers should make the client poll.
+    wants_poll: bool,
     exchanges: Vec<Arc<Exchange>>,
     silence: Vec<Silence>,
     seen: bool,
@@ -130,75 +120,30 @@ struct Runner<'a> {
     judged: bool,
     /// When the last answer went out, in milliseconds of the clock.
     answered_ms: u64,
+    /// Whether the client is to be left alone until it acts by itself.
+    idle: bool,
 }
 
 impl Values for Runner<'_> {
     fn value(&self, name: &str) -> Option<String> {
         if name == "session" {
-            return self.conversation.session().map(str::to_owned);
+            return self.station.conversations.session().map(str::to_owned);
         }
         self.kept.get(name).cloned()
     }
 }
 
-impl<'a> Runner<'a> {
-    async fn new(
-        target: &'a ClientTarget,
-        case: &'a Case,
-        judge: Judge<'a>,
-    ) -> Result<Self, (Judge<'a>, String)> {
-        let listener = match listen_on(&target.net, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await {
-            Ok(listener) => listener,
-            Err(e) => return Err((judge, format!("no listener on loopback: {e}"))),
-        };
-        let config = ClientConfig {
-            version: judge.version,
-            credentials: target.credentials.clone(),
-            client_id: format!("http://imps-scr.invalid/{}", target.run_id),
-            cookie: format!("{}#1", target.run_id),
-            time_to_live: 600,
-            id_prefix: "c".to_owned(),
-        };
-        let server = Address::of(&target.net, listener.address);
-        let client = match EmbeddedClient::new(config, &server, target.fault.clone(), target.clock.clone()) {
-            Ok(client) => client,
-            Err(e) => return Err((judge, e)),
-        };
-        let engine = ServerEngine::new(
-            ServerConfig {
-                accounts: vec![target.credentials.clone()],
-                max_keep_alive: 3600,
-                functions: crate::peer::server::served_functions(),
-                seed: target.seed,
-            },
-            Arc::clone(&judge.suite.checker),
-        );
-        let mut kept = BTreeMap::new();
-        kept.insert("password".to_owned(), target.credentials.password.clone());
-        kept.insert("user".to_owned(), target.credentials.user.clone());
-        Ok(Self {
-            target,
-            case,
-            judge,
-            listener,
-            engine,
-            client: Arc::new(tokio::sync::Mutex::new(client)),
-            stimulus: None,
-            conversation: Conversation::new(Role::Client),
-            current: None,
-            since_reply: Vec::new(),
-            kept,
-            exchanges: Vec::new(),
-            silence: Vec::new(),
-            seen: false,
-            used_session: false,
-            judged: false,
-            answered_ms: 0,
-        })
-    }
-
+impl Runner<'_> {
     async fn all_steps(&mut self) -> Option<Stop> {
-        for (judged, steps) in [(false, &self.case.preconditions), (true, &self.case.procedure)] {
+        let case = self.case;
+        let skipped = match self.enter().await {
+            Ok(skipped) => skipped,
+            Err(stop) => return Some(stop),
+        };
+        for (judged, steps) in [
+            (false, &case.preconditions[skipped..]),
+            (true, &case.procedure[..]),
+        ] {
             self.judged = judged;
             for step in steps {
                 if let Err(stop) = Box::pin(self.run_step(step)).await {
@@ -209,11 +154,50 @@ impl<'a> Runner<'a> {
         None
     }
 
+    /// Brings the client into the state that a case begins in; gives how many steps that saves.
+    async fn enter(&mut self) -> Result<usize, Stop> {
+        let logged_in = self
+            .station
+            .conversations
+            .session()
+            .is_some_and(|s| self.station.engine.has_session(s));
+        let reset = match self.station.manners.between {
+            Between::Fresh => false,
+            Between::Reset => true,
+            Between::Keep if logged_in => {
+                let prefix = login_prefix(self.case);
+                if prefix > 0 {
+                    return Ok(prefix);
+                }
+                begins_logged_out(self.case)
+            }
+            Between::Keep => false,
+        };
+        if reset {
+            self.station.ask([Order::Reset]);
+            self.settle_for(Duration::ZERO).await;
+            if let Some(why) = self.station.trouble() {
+                return Err(Stop::Inconclusive(format!(
+                    "the client could not be reset: {why}"
+                )));
+            }
+        }
+        Ok(0)
+    }
+
     async fn run_step(&mut self, step: &Step) -> Result<(), Stop> {
         match step {
             Step::Stimulate(commands) => {
-                self.settle().await;
-                self.stimulate(commands.clone());
+                // What is held came for this step.
+                if !self.station.holds_one() {
+                    self.settle().await;
+                }
+                self.idle = commands.contains(&Command::Idle);
+                if self.station.manners.patience.is_some() {
+                    self.wish = commands.clone();
+                } else {
+                    self.stimulate(commands);
+                }
                 Ok(())
             }
             Step::On {
@@ -234,7 +218,7 @@ impl<'a> Runner<'a> {
                 let found = self
                     .current
                     .as_ref()
-                    .and_then(|t| t.tree.as_ref())
+                    .and_then(|t| t.found.tree.as_ref())
                     .and_then(|t| path.first(t).map(|id| t.text(id).trim().to_owned()));
                 match found {
                     Some(value) => {
@@ -265,22 +249,47 @@ impl<'a> Runner<'a> {
     }
 
     /// Lets the client act; the caller has let it settle before.
-    fn stimulate(&mut self, commands: Vec<Command>) {
-        let client = Arc::clone(&self.client);
-        self.stimulus = Some(tokio::spawn(async move {
-            for command in commands {
-                client.lock().await.command(command).await;
-            }
-        }));
+    fn stimulate(&mut self, commands: &[Command]) {
+        self.station.ask(commands.iter().copied().map(Order::Act));
     }
 
-    /// Answers by default whatever the client still sends, until it is done.
+    /// How long a message may come after the acknowledgement.
+    fn late(&mut self) -> Duration {
+        let manners = &self.station.manners;
+        let due = self
+            .station
+            .conversations
+            .keep_alive()
+            .map(u64::from)
+            .map(Duration::from_secs);
+        match (std::mem::take(&mut self.idle), due) {
+            (true, Some(due)) if manners.between != Between::Fresh => manners.late.max(due + manners.quiet),
+            _ => manners.late,
+        }
+    }
+
+    /// Answers by default whatever the client still sends, until it is done and quiet.
     async fn settle(&mut self) {
-        for _ in 0..MAX_SKIPPED {
+        if self.current.is_some() || self.station.is_stirred() {
+            self.settle_for(self.station.manners.quiet).await;
+            self.station.calm();
+        }
+    }
+
+    async fn settle_for(&mut self, quiet: Duration) {
+        let began = Instant::now();
+        for _ in 0..self.station.manners.most {
             if self.current.is_some() && self.reply_default().await.is_err() {
                 return;
             }
-            match self.arrival().await {
+            let manners = &self.station.manners;
+            let longest = began.max(self.station.last_ack()) + manners.late + quiet;
+            // A client that always has something to say is as quiet as it gets.
+            let now = Instant::now();
+            if self.station.is_idle() && !manners.late.is_zero() && now > longest {
+                return;
+            }
+            match self.arrival(now, quiet).await {
                 Some(taken) => self.current = Some(taken),
                 None => return,
             }
@@ -288,20 +297,8 @@ impl<'a> Runner<'a> {
     }
 
     /// The next message of the client, or `None` when it is done or silent.
-    async fn arrival(&mut self) -> Option<Taken> {
-        let arrived = match self.stimulus.as_mut() {
-            Some(stimulus) => tokio::select! {
-                biased;
-                arrived = self.listener.arrivals.recv() => arrived,
-                _ = stimulus => {
-                    self.stimulus = None;
-                    // It waited for every answer: what it sent is in the channel by now.
-                    self.listener.arrivals.try_recv().ok()
-                }
-                () = tokio::time::sleep(self.target.response) => None,
-            },
-            None => self.listener.arrivals.try_recv().ok(),
-        }?;
+    async fn arrival(&mut self, began: Instant, grace: Duration) -> Option<Taken> {
+        let arrived = self.station.next(began, grace).await?;
         Some(self.take(arrived))
     }
 
@@ -309,65 +306,19 @@ impl<'a> Runner<'a> {
     fn take(&mut self, arrived: Arrived) -> Taken {
         let number = u32::try_from(self.exchanges.len() + 1).unwrap_or(u32::MAX);
         self.seen = true;
-        let place = Place {
-            exchange: Some(number),
-            part: Some(Part::Request),
-            ..Place::default()
-        };
-        let http_item = self.judge.own("HTTP", 1);
-        let post = arrived.request.start.starts_with("POST ");
-        let text = format!("the request line is `{}`", arrived.request.start);
-        self.judge.charge(&http_item, "post", post, text, place.clone());
-        let mut tree = None;
-        let mut broken = !post;
-        if arrived.request.body.is_empty() {
-            self.judge.charge(
-                &http_item,
-                "one-message",
-                false,
-                "the body is empty".into(),
-                place,
-            );
-        } else {
-            let read = self.judge.body(&arrived.request, number, Part::Request);
-            broken |= !read.breaches.is_empty();
-            if let Some(message) = read.message {
-                let now_ms = self.target.clock.now_ms();
-                let judgements =
-                    self.conversation
-                        .client_message(&self.judge.suite.tables.syntax, &message.tree, now_ms);
-                let in_force = self.conversation.session().map(str::to_owned);
-                let given = Envelope::of(&message.tree).and_then(|e| e.session_id);
-                self.used_session |= in_force.is_some() && given == in_force;
-                broken |= !self
-                    .judge
-                    .conversation(judgements, number, Part::Request)
-                    .is_empty();
-                self.login_proof(&message.tree, &place);
-                tree = Some(message.tree);
-            }
+        let now_ms = self.station.clock_ms();
+        let conversations = &mut self.station.conversations;
+        let found = intake::judge_message(&mut self.judge, conversations, &arrived.request, number, now_ms);
+        if let Some(tree) = &found.tree {
+            let given = Envelope::of(tree).and_then(|e| e.session_id);
+            self.used_session |= found.session.is_some() && given == found.session;
         }
-        if let Some(envelope) = tree.as_ref().and_then(Envelope::of) {
-            self.since_reply
-                .extend(envelope.transactions.iter().map(|t| t.name.clone()));
-        }
+        let names = intake::names(found.tree.as_ref());
+        self.since_reply.extend(names.into_iter().map(|n| (n, number)));
         Taken {
             arrived,
-            tree,
-            broken,
+            found,
             since: Instant::now(),
-        }
-    }
-
-    /// LG-1, on every Login-Request.
-    fn login_proof(&mut self, tree: &Tree, place: &Place) {
-        let item = self.judge.own("LOGIN", 2);
-        for (holds, text, path) in login_proofs(tree) {
-            let at = Place {
-                path,
-                ..place.clone()
-            };
-            self.judge.charge(&item, "one-proof", holds, text, at);
         }
     }
 
@@ -379,25 +330,33 @@ impl<'a> Runner<'a> {
             n => format!("{n} × {}", primitives.join(" or ")),
         };
         let mut found = 0;
-        for _ in 0..MAX_SKIPPED {
+        let mut wish = std::mem::take(&mut self.wish);
+        let mut began = Instant::now();
+        let late = self.late();
+        let mut grace = match self.station.manners.patience {
+            Some(patience) if !wish.is_empty() => patience.grace(&wish),
+            _ => late,
+        };
+        self.wants_poll =
+            self.station.manners.patience.is_some() && primitives.iter().any(|p| p == "Polling-Request");
+        for _ in 0..self.station.manners.most {
             if self.current.is_some() {
                 self.reply_default().await?;
             }
-            let Some(taken) = self.arrival().await else {
-                return self.missing(item, &wanted).await;
+            let Some(taken) = self.arrival(began, grace).await else {
+                if wish.is_empty() {
+                    return self.missing(item, &wanted).await;
+                }
+                self.stimulate(&std::mem::take(&mut wish));
+                (began, grace) = (Instant::now(), late);
+                continue;
             };
-            let names: Vec<String> = taken
-                .tree
-                .as_ref()
-                .map(|tree| match Envelope::of(tree) {
-                    Some(e) => e.transactions.into_iter().map(|t| t.name).collect(),
-                    // Version discovery is a document of its own.
-                    None => vec![tree.get(tree.root()).name.clone()],
-                })
-                .unwrap_or_default();
+            let names = intake::names(taken.found.tree.as_ref());
             self.current = Some(taken);
             found += names.iter().filter(|n| primitives.contains(n)).count();
             if found >= times {
+                self.wants_poll = false;
+                self.station.forget();
                 if incoming.within_keep_alive {
                     self.in_time(item, &wanted, since);
                 }
@@ -405,16 +364,17 @@ impl<'a> Runner<'a> {
             }
         }
         Err(Stop::Inconclusive(format!(
-            "{MAX_SKIPPED} messages came and none was {wanted}"
+            "{} messages came and none was {wanted}",
+            self.station.manners.most
         )))
     }
 
     /// Judges that a message came before the KeepAliveTime in force was over.
     fn in_time(&mut self, item: &ItemId, wanted: &str, since: u64) {
-        let Some(limit) = self.conversation.keep_alive() else {
+        let Some(limit) = self.station.conversations.keep_alive() else {
             return;
         };
-        let gap = self.target.clock.now_ms().saturating_sub(since);
+        let gap = self.station.clock_ms().saturating_sub(since);
         let text = format!("{wanted} came after {gap} ms, KeepAliveTime is {limit} s");
         let place = self.place();
         let rule = format!("{wanted} before KeepAliveTime is over");
@@ -423,15 +383,25 @@ impl<'a> Runner<'a> {
     }
 
     async fn missing(&mut self, item: &ItemId, wanted: &str) -> Result<(), Stop> {
+        self.wants_poll = false;
         let text = format!("the client sent no {wanted}");
+        if let Some(why) = self.station.trouble() {
+            return Err(Stop::Inconclusive(format!("{text}: {why}")));
+        }
         if !self.judged {
             return Err(Stop::Inconclusive(format!(
                 "a precondition does not hold: {text}"
             )));
         }
+        if self.station.manners.between != Between::Fresh && !self.station.has_met_client() {
+            return Err(Stop::Inconclusive(format!(
+                "{text}, and nothing at all yet: does it use the server http://{}/?",
+                self.station.address()
+            )));
+        }
         // What the client sent may have been unreadable: then that is the breach, and it is charged.
         let broken = self.judge.tally.verdict() >= Verdict::Warn;
-        let in_session = self.conversation.session().is_some();
+        let in_session = self.station.conversations.session().is_some();
         if broken || in_session && *item != self.judge.own("LOGIN", 1) && !self.uses_session().await {
             let why = if broken {
                 "or none that could be read"
@@ -454,8 +424,8 @@ impl<'a> Runner<'a> {
     /// Whether the client has used its session, or does when it is asked for something else: one that
     /// does nothing at all is not to blame for each thing that it leaves out.
     async fn uses_session(&mut self) -> bool {
-        if !self.used_session {
-            self.stimulate(vec![Command::KeepAlive, Command::Poll, Command::Logout]);
+        if !self.used_session && self.station.manners.probe {
+            self.stimulate(&[Command::KeepAlive, Command::Poll, Command::Logout]);
             self.settle().await;
         }
         self.used_session
@@ -468,11 +438,18 @@ impl<'a> Runner<'a> {
         let Some(taken) = self.current.as_ref() else {
             return Ok(());
         };
-        let Some(tree) = taken.tree.clone() else {
+        let Some(tree) = taken.found.tree.clone() else {
             return Ok(());
         };
+        if self.station.manners.between != Between::Fresh
+            && let Some(other) = other_login(tests, &tree)
+        {
+            return Err(Stop::Inconclusive(format!(
+                "the client logs in with {other}: this case is about the other kind of login"
+            )));
+        }
         // A message that breaks the tables is charged for that; what its parts say is then open.
-        let invalid = taken.broken;
+        let invalid = taken.found.broken;
         let place = self.place();
         self.judge.charge(
             item,
@@ -489,7 +466,10 @@ impl<'a> Runner<'a> {
                 ..place.clone()
             };
             let rule = format!("{wanted}: {}", test.condition);
-            if !holds && invalid {
+            if matches!(test.condition, Condition::Digest(_)) && self.value("password").is_none() {
+                let text = "the suite does not know the password".to_owned();
+                self.judge.inconclusive(&charged, &rule, text, at);
+            } else if !holds && invalid {
                 self.judge.inconclusive(
                     &charged,
                     &rule,
@@ -512,6 +492,9 @@ impl<'a> Runner<'a> {
     }
 
     async fn reply_default(&mut self) -> Result<(), Stop> {
+        if self.wants_poll && self.current.as_ref().is_some_and(|t| t.found.session.is_some()) {
+            return self.answer(&[Edit::Poll(true)], &[], None).await;
+        }
         self.answer(&[], &[], None).await
     }
 
@@ -528,12 +511,12 @@ impl<'a> Runner<'a> {
             return Ok(());
         };
         for name in requests {
-            let request = server_request(name, &self.target.credentials.user).map_err(Stop::Error)?;
-            self.engine.queue(&request);
+            let request = server_request(name, &self.user).map_err(Stop::Error)?;
+            self.station.engine.queue(&request);
         }
-        let now = self.target.clock.now_ms();
-        self.answered_ms = now;
-        let mut outgoing = handle(&mut self.engine, &taken.arrived.request, now);
+        let now = self.station.now_ms();
+        self.answered_ms = self.station.clock_ms();
+        let mut outgoing = handle(&mut self.station.engine, &taken.arrived.request, now);
         if let Some(code) = status {
             outgoing = self.status_answer(&taken, code).unwrap_or(outgoing);
         }
@@ -549,6 +532,12 @@ impl<'a> Runner<'a> {
             tree: outgoing.tree,
             sending: Sending::Normal,
         };
+        // Asking for a poll is a wish of the tester, not of the case: an answer without room for it goes as it is.
+        let edits = if self.wants_poll && draft.tree.is_none() {
+            &[]
+        } else {
+            edits
+        };
         let encoded = draft
             .encode(edits, &|name| self.kept.get(name).cloned())
             .map_err(|e| {
@@ -559,12 +548,10 @@ impl<'a> Runner<'a> {
         let reading = crate::codec::xml::read(&encoded.body, None);
         let readable = reading.is_strict().then(|| reread(&encoded.body)).flatten();
         let answer = to_answer(encoded);
-        if let Some(tree) = &taken.tree {
-            self.conversation.answered(
-                &self.judge.suite.tables.syntax,
-                tree,
-                readable.as_ref().map(|m| &m.tree),
-            );
+        if let (Some(tree), Some(key)) = (&taken.found.tree, &taken.found.key) {
+            let answered = readable.as_ref().map(|m| &m.tree);
+            let syntax = &self.judge.suite.tables.syntax;
+            self.station.conversations.answered(syntax, key, tree, answered);
         }
         let response = match &answer {
             Answer::Response(http) => Ok(http.clone()),
@@ -577,7 +564,7 @@ impl<'a> Runner<'a> {
 
     /// Status of this code under the TransactionIDs of the request.
     fn status_answer(&self, taken: &Taken, code: u16) -> Option<Outgoing> {
-        let envelope = Envelope::of(taken.tree.as_ref()?)?;
+        let envelope = Envelope::of(taken.found.tree.as_ref()?)?;
         let parts = envelope
             .transactions
             .iter()
@@ -617,7 +604,7 @@ impl<'a> Runner<'a> {
             initiator: Initiator::Iut,
             request: taken.arrived.request.clone(),
             response,
-            started_ms: millis(taken.since.duration_since(self.target.epoch)),
+            started_ms: millis(taken.since.duration_since(self.station.host.epoch)),
             duration_ms: millis(taken.since.elapsed()),
         }));
     }
@@ -627,30 +614,62 @@ impl<'a> Runner<'a> {
         let command = fence.command.unwrap_or(Command::KeepAlive);
         let since = Instant::now();
         let first = command.primitive();
-        self.settle().await;
-        self.stimulate(vec![command]);
         let item = fence.item.clone().unwrap_or_else(|| self.case.scr[0].clone());
-        loop {
-            let Some(taken) = self.arrival().await else {
-                return Err(Stop::Inconclusive(format!("the fence did not come: no {first}")));
-            };
-            let hit = taken
-                .tree
-                .as_ref()
-                .and_then(Envelope::of)
-                .is_some_and(|e| e.transactions.iter().any(|t| t.name == first));
-            self.current = Some(taken);
-            if hit {
-                break;
+        let patience = self.station.manners.patience;
+        let mut wish = vec![command];
+        let mut grace = match patience {
+            // It is left alone first: it may do what the fence is by itself, or what it must not do.
+            Some(patience) => patience.grace(&self.wish).max(patience.soon),
+            None => {
+                self.settle().await;
+                Duration::ZERO
             }
-            self.reply_default().await?;
-        }
-        let place = self.place();
-        let before = self.since_reply.len().saturating_sub(1);
+        };
+        self.wish.clear();
+        let mut began = since;
+        let mut came = 0;
+        let (before, number) = loop {
+            came += 1;
+            if came > self.station.manners.most {
+                return Err(Stop::Inconclusive(format!(
+                    "{came} messages came and none was {first}"
+                )));
+            }
+            // A client that came back by itself is one that acts: what follows is of the new session.
+            if let Some(at) = self.since_reply.iter().position(|(name, _)| name == first) {
+                break (at, self.since_reply[at].1);
+            }
+            if self.current.is_some() {
+                self.reply_default().await?;
+            }
+            match self.arrival(began, grace).await {
+                Some(taken) => self.current = Some(taken),
+                None if wish.is_empty() => {
+                    let why = self
+                        .station
+                        .trouble()
+                        .map(|t| format!(": {t}"))
+                        .unwrap_or_default();
+                    return Err(Stop::Inconclusive(format!(
+                        "the fence did not come: no {first}{why}"
+                    )));
+                }
+                None => {
+                    self.stimulate(&std::mem::take(&mut wish));
+                    (began, grace) = (Instant::now(), self.station.manners.late);
+                }
+            }
+        };
+        self.station.forget();
+        let place = Place {
+            exchange: Some(number),
+            part: Some(Part::Request),
+            ..Place::default()
+        };
         let unwanted = self.since_reply[..before]
             .iter()
-            .find(|n| fence.silent.contains(n))
-            .cloned();
+            .find(|(n, _)| fence.silent.contains(n))
+            .map(|(n, _)| n.clone());
         let of = fence.silent.join(", ");
         let text = match &unwanted {
             Some(name) => format!("{name} came before {first}"),
@@ -672,9 +691,6 @@ impl<'a> Runner<'a> {
     }
 
     fn finish(mut self, stop: Option<Stop>, started: Instant) -> CaseOutput {
-        if let Some(stimulus) = self.stimulus.take() {
-            stimulus.abort();
-        }
         let mut reason = String::new();
         match stop {
             None | Some(Stop::Charged) => {}
@@ -699,29 +715,4 @@ impl<'a> Runner<'a> {
             exchanges,
         }
     }
-}
-
-/// For every Login-Request of a message: whether it holds exactly one proof, in words, and its path.
-pub fn login_proofs(tree: &Tree) -> Vec<(bool, String, String)> {
-    let Some(envelope) = Envelope::of(tree) else {
-        return Vec::new();
-    };
-    envelope
-        .transactions
-        .iter()
-        .filter(|t| t.name == "Login-Request")
-        .filter_map(|t| t.primitive)
-        .map(|request| {
-            let found: Vec<&str> = ["Password", "DigestSchema", "DigestBytes"]
-                .into_iter()
-                .filter(|name| tree.child(request, name).is_some())
-                .collect();
-            let text = if found.is_empty() {
-                "Login-Request holds no proof".to_owned()
-            } else {
-                format!("Login-Request holds {}", found.join(" and "))
-            };
-            (found.len() == 1, text, tree.path(request))
-        })
-        .collect()
 }

@@ -227,7 +227,9 @@ impl Place<'_> {
             Aspect::Child if self.mandatory_children().is_empty() => Some(Reason::NoMandatoryChild),
             Aspect::Types if self.typed_children().is_empty() => Some(Reason::NoTypedValue),
             Aspect::Order if !self.can_be_swapped() => Some(Reason::NothingToSwap),
-            Aspect::Refusal if self.role == Role::Server && self.codes().is_empty() => Some(Reason::NoRefusal),
+            Aspect::Refusal if self.role == Role::Server && self.codes().is_empty() => {
+                Some(Reason::NoRefusal)
+            }
             Aspect::Refusal if self.transaction.client.is_empty() => Some(Reason::NoRefusal),
             Aspect::Session if self.is_outside_sessions() => Some(Reason::NotInSession),
             Aspect::Permission => Some(Reason::NoPermission),
@@ -288,7 +290,10 @@ impl Place<'_> {
                     .is_some_and(|(kind, basis)| {
                         // What one source alone says of a type may not be refused by anybody.
                         basis.strength(None) == Strength::Must
-                            && matches!(kind, LeafType::Enum { .. } | LeafType::Bool | LeafType::Uint { .. })
+                            && matches!(
+                                kind,
+                                LeafType::Enum { .. } | LeafType::Bool | LeafType::Uint { .. }
+                            )
                     })
             })
             .collect()

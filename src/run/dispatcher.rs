@@ -19,17 +19,18 @@ use crate::peer::fault::Fault;
 use crate::spec::filter::Filter;
 use crate::spec::{Ics, Profile, Role, Version};
 use crate::transport::client::Address;
-use crate::transport::server::listen_on;
 use crate::transport::tls::{Tls, Trust};
 use crate::transport::{MemoryNet, Net};
 use crate::verdict::{Conformance, Verdict};
 
-use super::client_iut::{self, ClientTarget};
 use super::clock::Clock;
 use super::conclude::millis;
+use super::driver_process::DriverCommand;
+use super::embedded_client::{self, ClientTarget};
 use super::outcome::{self, Inputs};
-use super::passive::{self, PassiveSetup};
 use super::plan::{Plan, Unit};
+use super::prompt::Console;
+use super::real_client;
 use super::reference::{EmbeddedServer, reference_accounts};
 use super::resume::{self, Prior};
 use super::server_iut;
@@ -49,13 +50,27 @@ pub enum Iut {
     },
     /// A real server.
     Server(Box<Profile>),
-    /// A real client, watched.
+    /// A real client.
     Client {
         /// Where to wait for it, and its accounts.
         profile: Box<Profile>,
+        /// Who makes it act.
+        upper: Upper,
+    },
+}
+
+/// Who makes a real client act.
+#[derive(Debug)]
+pub enum Upper {
+    /// Nobody: it is watched.
+    Nobody {
         /// End after so many seconds.
         wait: Option<u64>,
     },
+    /// A program.
+    Driver(DriverCommand),
+    /// A person.
+    Person(Arc<Console>),
 }
 
 /// How to run.
@@ -120,8 +135,8 @@ pub async fn run(
     // A run that goes on counts from its first beginning, without the time in between.
     let before = options.prior.as_ref().map(Prior::elapsed).unwrap_or_default();
     let epoch = now.checked_sub(before).unwrap_or(now);
-    if let Iut::Client { profile, wait } = iut {
-        return watch(suite, profile, *wait, options, bus, stop, epoch).await;
+    if matches!(iut, Iut::Client { .. }) {
+        return real_client::run(suite, iut, options, bus, stop, epoch).await;
     }
     let (roles, mut versions) = scope(iut, options);
     let filter = options.filter.as_ref().map(|(_, f)| f);
@@ -210,114 +225,21 @@ pub async fn run(
     Ok(outcome)
 }
 
-/// Watches a real client.
-async fn watch(
-    suite: &Suite,
-    profile: &Profile,
-    wait: Option<u64>,
-    options: &RunOptions,
-    bus: &mut Bus,
-    stop: impl Future<Output = ()>,
-    epoch: Instant,
-) -> std::io::Result<Arc<RunOutcome>> {
-    let iut = Iut::Client {
-        profile: Box::new(profile.clone()),
-        wait,
-    };
-    let (roles, versions) = scope(&iut, options);
-    let at = profile
-        .listen
-        .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let mut listener = listen_on(&Net::Tcp, at).await?;
-    let mut about = info(suite, &iut, options, &roles, &versions, 1);
-    about.address = listener.address.to_string();
-    bus.emit(&Event::RunStarted(Arc::new(about)));
-    bus.emit(&Event::Notice(format!(
-        "waiting for a client at http://{}/ ; Ctrl-C ends the run and keeps what is known",
-        listener.address
-    )));
-    let setup = PassiveSetup {
-        accounts: profile
-            .accounts
-            .values()
-            .map(|a| Credentials {
-                user: a.user.clone(),
-                password: a.password.reveal().to_owned(),
-            })
-            .collect(),
-        seed: options.seed,
-        epoch,
-        wait: wait.map(Duration::from_secs),
-    };
-    let mut interrupted = false;
-    let case = CaseId::parse(passive::CASE).map_err(std::io::Error::other)?;
-    let harvest = {
-        let mut on = |exchange: &Arc<crate::record::Exchange>, version: Version| {
-            bus.emit(&Event::Exchanged {
-                case: case.clone(),
-                version,
-                exchange: Arc::clone(exchange),
-                archived: None,
-            });
-        };
-        let stop = async {
-            stop.await;
-            interrupted = true;
-        };
-        passive::serve(suite, &setup, &mut listener, &versions, stop, &mut on).await
-    };
-    for result in &harvest.results {
-        bus.emit(&Event::CaseFinished(Arc::new(result.clone())));
-    }
-    let seen: Vec<Version> = harvest.results.iter().map(|r| r.version).collect();
-    let mut caveats = vec![
-        "a client that is only watched is judged by what it chose to do: what needs a stimulus stays untested".to_owned(),
-    ];
-    if harvest.results.is_empty() {
-        caveats.push("the client sent nothing".to_owned());
-    }
-    let inputs = Inputs {
-        items: &suite.tables.items,
-        roles: &roles,
-        versions: if seen.is_empty() { &versions } else { &seen },
-        results: &harvest.results,
-        not_run: BTreeSet::new(),
-        filtered: false,
-        ics: options.ics.as_ref().map(|(_, i)| i),
-        declined: &BTreeSet::new(),
-        real: true,
-    };
-    let (items, conformance, more) = outcome::items(&inputs);
-    caveats.extend(more);
-    let outcome = Arc::new(RunOutcome {
-        items,
-        conformance,
-        // Ending the wait by hand is how a watched run ends, once something was seen.
-        interrupted: interrupted && harvest.results.is_empty(),
-        unreachable: None,
-        not_run: 0,
-        caveats,
-        refused: Vec::new(),
-        duration_ms: millis(epoch.elapsed()),
-    });
-    bus.emit(&Event::RunFinished(Arc::clone(&outcome)));
-    Ok(outcome)
-}
-
+/// What is known of a run so far.
 #[derive(Debug, Default)]
-struct State {
-    results: Vec<CaseResult>,
+pub(super) struct State {
+    pub(super) results: Vec<CaseResult>,
     declined: BTreeSet<ItemId>,
     notices: Vec<String>,
-    caveats: Vec<String>,
+    pub(super) caveats: Vec<String>,
     refused: Vec<Version>,
-    unreachable: Option<String>,
-    interrupted: bool,
-    tripped: bool,
+    pub(super) unreachable: Option<String>,
+    pub(super) interrupted: bool,
+    pub(super) tripped: bool,
     /// The sanity exchange before the run failed already.
     troubled: bool,
     dead_in_a_row: usize,
-    done: usize,
+    pub(super) done: usize,
 }
 
 /// Roles and versions of a run.
@@ -347,7 +269,7 @@ pub fn describe(suite: &Suite, iut: &Iut, options: &RunOptions) -> RunInfo {
     info(suite, iut, options, &roles, &versions, planned)
 }
 
-fn info(
+pub(super) fn info(
     suite: &Suite,
     iut: &Iut,
     options: &RunOptions,
@@ -502,7 +424,6 @@ impl Peers {
                         net,
                         credentials: credentials.clone(),
                         fault: fault_of(Role::Client),
-                        response: EMBEDDED_PATIENCE,
                         run_id,
                         epoch,
                         clock: Clock::skipping(epoch),
@@ -581,7 +502,7 @@ impl Peers {
                 server_iut::run_case(suite, target, unit.case, unit.version).await
             }
             (Role::Client, _, Some(target)) => {
-                client_iut::run_case(suite, target, unit.case, unit.version).await
+                embedded_client::run_case(suite, target, unit.case, unit.version).await
             }
             _ => CaseOutput {
                 result: not_run(unit.case, unit.version, "no peer of this role was set up"),
@@ -738,6 +659,7 @@ pub(super) fn statement_caveats(suite: &Suite, file: &str, ics: &Ics, versions: 
     caveats
 }
 
+/// The result of a case that was not run.
 pub(super) fn not_run(case: &Case, version: Version, reason: &str) -> CaseResult {
     CaseResult {
         id: case.id.clone(),
@@ -755,8 +677,9 @@ pub(super) fn not_run(case: &Case, version: Version, reason: &str) -> CaseResult
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one place, one caller")]
-fn conclude(
+/// The outcome of a run.
+#[expect(clippy::too_many_arguments, reason = "one place, two callers")]
+pub(super) fn conclude(
     suite: &Suite,
     iut: &Iut,
     options: &RunOptions,

@@ -53,6 +53,11 @@ impl Tally {
             .any(|e| e.item == *item && e.verdict != Verdict::None)
     }
 
+    /// Whether anything was charged at all.
+    pub fn has_any(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
     /// Whether an item other than this one was found broken.
     pub fn broken_besides(&self, item: &crate::base::ItemId) -> bool {
         self.entries

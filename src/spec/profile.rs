@@ -177,6 +177,13 @@ pub struct Timers {
     pub response: Duration,
     /// For something that must not come.
     pub quiet: Duration,
+    /// For a driver to carry out a command.
+    pub command: Duration,
+    /// For a person to do what a prompt asks, and for the message that shows it.
+    pub person: Duration,
+    /// KeepAliveTime granted to a client that a person handles: short, so that it keeps its session
+    /// alive while the suite looks.
+    pub keep_alive: Duration,
 }
 
 impl Default for Timers {
@@ -184,6 +191,9 @@ impl Default for Timers {
         Self {
             response: Duration::from_secs(10),
             quiet: Duration::from_secs(2),
+            command: Duration::from_secs(30),
+            person: Duration::from_secs(120),
+            keep_alive: Duration::from_secs(20),
         }
     }
 }
@@ -249,6 +259,8 @@ pub struct Profile {
     pub headers: BTreeMap<String, String>,
     /// Conformance statement, a path relative to the profile.
     pub ics: Option<String>,
+    /// Command that makes a client act; run without a shell.
+    pub driver: Option<String>,
 }
 
 mod raw {
@@ -275,6 +287,7 @@ mod raw {
         #[serde(default)]
         pub headers: BTreeMap<String, String>,
         pub ics: Option<String>,
+        pub driver: Option<String>,
     }
 
     #[derive(Deserialize, Default)]
@@ -282,6 +295,9 @@ mod raw {
     pub struct Timers {
         pub response: Option<Span>,
         pub quiet: Option<Span>,
+        pub command: Option<Span>,
+        pub person: Option<Span>,
+        pub keep_alive: Option<Span>,
     }
 
     #[derive(Deserialize, Default)]
@@ -313,6 +329,11 @@ impl Profile {
         check_tls(&doc, url.as_ref())?;
         check_accounts(&doc)?;
         check_headers(&doc)?;
+        if raw.driver.is_some() && raw.role != Role::Client {
+            return Err(doc
+                .error("driver", "only a client has a driver")
+                .fix("remove the line"));
+        }
         if let Some(domain) = &raw.domain {
             let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
             if domain.is_empty() || !domain.chars().all(good) {
@@ -344,6 +365,9 @@ impl Profile {
             timers: Timers {
                 response: or(raw.timers.response, timers.response),
                 quiet: or(raw.timers.quiet, timers.quiet),
+                command: or(raw.timers.command, timers.command),
+                person: or(raw.timers.person, timers.person),
+                keep_alive: or(raw.timers.keep_alive, timers.keep_alive),
             },
             limits: Limits {
                 rate: raw.limits.rate.unwrap_or(limits.rate),
@@ -353,6 +377,7 @@ impl Profile {
             client_id: raw.client_id.clone(),
             headers: raw.headers.clone(),
             ics: raw.ics.clone(),
+            driver: raw.driver.clone(),
         })
     }
 
@@ -389,6 +414,7 @@ impl Profile {
             client_id: None,
             headers: BTreeMap::new(),
             ics: None,
+            driver: None,
         }
     }
 
@@ -584,6 +610,7 @@ ics: x.yaml
             ("rate: 5", "rate: 0", 11, "more than 0"),
             ("rate: 5", "rate: .nan", 11, "more than 0"),
             ("\"123\"", "\"1\\n2\"", 13, "line break"),
+            ("ics: x.yaml", "driver: ./x", 14, "only a client"),
             ("profile/1", "profile/9", 1, "profile/9"),
             ("  B:", "  D:", 6, "unknown variant"),
             ("csp: [1.2, \"1.1\"]", "csp: 1.3", 9, "1.3"),

@@ -71,7 +71,10 @@ pub fn load(file: &str, text: &str, syntax: &Syntax) -> Result<Vec<Transaction>,
     let doc = yaml::parse::<File>(file, text)?;
     if doc.value.format != "imps-scr/transactions/1" {
         return Err(doc
-            .error("format", format!("format `{}` is not known here", doc.value.format))
+            .error(
+                "format",
+                format!("format `{}` is not known here", doc.value.format),
+            )
             .fix("this version reads `imps-scr/transactions/1`"));
     }
     let rows = &doc.value.transactions;

@@ -16,8 +16,8 @@ use crate::transport::client::Address;
 use crate::transport::{MemoryNet, Net};
 use crate::verdict::Verdict;
 
-use super::super::client_iut::{self, ClientTarget};
 use super::super::clock::Clock;
+use super::super::embedded_client::{self, ClientTarget};
 use super::super::plan::{Plan, Unit};
 use super::super::reference::{EmbeddedServer, reference_accounts};
 use super::super::suite::{Suite, reread};
@@ -199,14 +199,13 @@ pub async fn run(
                 net,
                 credentials,
                 fault: fault.cloned(),
-                response: PATIENCE,
                 run_id,
                 epoch,
                 clock,
                 seed,
             };
             for unit in units {
-                outputs.push(client_iut::run_case(suite, &target, unit.case, version).await);
+                outputs.push(embedded_client::run_case(suite, &target, unit.case, version).await);
             }
         }
     }

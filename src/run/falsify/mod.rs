@@ -170,7 +170,10 @@ impl<'a> Falsifier<'a> {
 
     /// Items that the correct reference was judged by.
     pub fn judged(&self) -> BTreeSet<ItemId> {
-        self.baselines.iter().flat_map(|b| b.judged.iter().cloned()).collect()
+        self.baselines
+            .iter()
+            .flat_map(|b| b.judged.iter().cloned())
+            .collect()
     }
 }
 

@@ -1,0 +1,559 @@
+//! A real client that nobody commands: the lower tester is a correct server, the client does what it does
+//! in its own order. Every message is judged by the general rules; and each conversation is held against
+//! every case that a correct server alone can carry out, so that the items of a case get evidence when
+//! what it waits for occurs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::base::limits::MAX_PASSIVE_EXCHANGES;
+use crate::base::{CaseId, ItemId};
+use crate::case::{Case, Condition, Fence, Step, Test};
+use crate::codec::deviation::{Draft, Sending};
+use crate::event::{CaseResult, Silence};
+use crate::message::{Encoding, Path, Tree};
+use crate::peer::Credentials;
+use crate::peer::server::{ServerConfig, ServerEngine};
+use crate::record::{Exchange, Failure, Initiator};
+use crate::spec::{Command, Role, Version};
+use crate::transport::server::{Answer, Arrived, Listener};
+use crate::verdict::{Part, Place};
+
+use super::client_iut::judge_of;
+use super::conclude::millis;
+use super::conversations::{Conversations, client_of, first};
+use super::intake::{Found, is_csp, judge_message, names};
+use super::judge::{Judge, Values, condition};
+use super::reference::{handle, to_answer, version_of};
+use super::shape::other_login;
+use super::station::no_csp;
+use super::suite::{Suite, reread};
+
+/// The case that carries what the general rules found.
+pub const CASE: &str = "IMPS-1.2-con-passive-C";
+
+/// What a harvest needs.
+#[derive(Debug)]
+pub struct HarvestSetup {
+    /// Who may log in; anybody with any password when empty.
+    pub accounts: Vec<Credentials>,
+    /// Seed.
+    pub seed: u64,
+    /// When the run began.
+    pub epoch: Instant,
+    /// End after so long.
+    pub wait: Option<Duration>,
+}
+
+/// One message of a client with what belongs to it.
+#[derive(Debug)]
+struct Seen {
+    exchange: u32,
+    version: Version,
+    tree: Tree,
+    names: Vec<String>,
+    /// Number of the conversation.
+    conversation: Option<u64>,
+    /// The session in force when it came.
+    session: Option<String>,
+    /// Nonce and schema of the challenge that answered it.
+    challenge: Option<(String, String)>,
+    /// For a login: which client it is, and the user.
+    client: Option<(String, String)>,
+    broken: bool,
+}
+
+/// What a harvest brought in.
+#[derive(Debug, Default)]
+pub struct Harvest {
+    /// Results of the cases that occurred, and of the general rules.
+    pub results: Vec<CaseResult>,
+    /// Exchanges in order.
+    pub exchanges: Vec<Arc<Exchange>>,
+}
+
+/// Whether a correct server alone can carry a case out: every answer is as usual, nothing is asked of the
+/// client.
+pub fn can_be_harvested(case: &Case) -> bool {
+    let plain = |step: &Step| match step {
+        Step::Stimulate(_) | Step::On { .. } | Step::Keep { .. } | Step::Fence(_) | Step::Wait { .. } => true,
+        Step::Reply {
+            edits,
+            requests,
+            status,
+        } => edits.is_empty() && requests.is_empty() && status.is_none(),
+        _ => false,
+    };
+    case.object == Role::Client
+        && case.preconditions.iter().chain(&case.procedure).all(plain)
+        && case.procedure.iter().any(|s| matches!(s, Step::On { .. }))
+}
+
+/// Serves until `stop`, the end of the wait, or the limit of exchanges. `on` is told of each exchange.
+pub async fn serve(
+    suite: &Suite,
+    setup: &HarvestSetup,
+    listener: &mut Listener,
+    versions: &[Version],
+    stop: impl Future<Output = ()>,
+    on: &mut dyn FnMut(&Arc<Exchange>, Version),
+) -> Harvest {
+    let mut engine = ServerEngine::new(
+        ServerConfig {
+            accounts: setup.accounts.clone(),
+            max_keep_alive: 3600,
+            functions: crate::peer::server::served_functions(),
+            seed: setup.seed,
+        },
+        Arc::clone(&suite.checker),
+    )
+    .open_to_all(setup.accounts.is_empty());
+    let mut watch = Watch {
+        suite,
+        setup,
+        judges: BTreeMap::new(),
+        conversations: Conversations::new(false),
+        seen: Vec::new(),
+        harvest: Harvest::default(),
+        fallback: versions.first().copied().unwrap_or(Version::V12),
+    };
+    let deadline = async {
+        match setup.wait {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut stop = std::pin::pin!(stop);
+    let mut deadline = std::pin::pin!(deadline);
+    loop {
+        let arrived = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            () = &mut deadline => break,
+            arrived = listener.arrivals.recv() => match arrived {
+                Some(arrived) => arrived,
+                None => break,
+            },
+        };
+        let (exchange, version) = watch.one(&mut engine, arrived);
+        on(&exchange, version);
+        if watch.harvest.exchanges.len() >= MAX_PASSIVE_EXCHANGES {
+            break;
+        }
+    }
+    watch.conclude(versions)
+}
+
+struct Watch<'a> {
+    suite: &'a Suite,
+    setup: &'a HarvestSetup,
+    judges: BTreeMap<Version, Judge<'a>>,
+    conversations: Conversations,
+    seen: Vec<Seen>,
+    harvest: Harvest,
+    fallback: Version,
+}
+
+impl<'a> Watch<'a> {
+    fn one(&mut self, engine: &mut ServerEngine, arrived: Arrived) -> (Arc<Exchange>, Version) {
+        let since = Instant::now();
+        let number = u32::try_from(self.harvest.exchanges.len() + 1).unwrap_or(u32::MAX);
+        let version = reread(&arrived.request.body)
+            .and_then(|m| self.suite.checker.check(&m).version)
+            .unwrap_or(self.fallback);
+        if !is_csp(&arrived.request) {
+            return (self.record(arrived, no_csp(), number, since), version);
+        }
+        let suite = self.suite;
+        let judge = self
+            .judges
+            .entry(version)
+            .or_insert_with(|| judge_of(suite, version));
+        let found = judge_message(
+            judge,
+            &mut self.conversations,
+            &arrived.request,
+            number,
+            millis(self.setup.epoch.elapsed()),
+        );
+        let outgoing = handle(engine, &arrived.request, millis(self.setup.epoch.elapsed()));
+        let answered = outgoing.tree.clone();
+        let encoded = Draft {
+            version: version_of(outgoing.tree.as_ref()),
+            status: outgoing.status,
+            method: String::new(),
+            media_type: outgoing.media_type.clone().unwrap_or_default(),
+            tree: outgoing.tree,
+            sending: Sending::Normal,
+        }
+        .encode(&[], &|_| None);
+        let answer = encoded.map_or(Answer::Close, to_answer);
+        self.note(found, answered.as_ref(), number, version);
+        (self.record(arrived, answer, number, since), version)
+    }
+
+    fn record(&mut self, arrived: Arrived, answer: Answer, number: u32, since: Instant) -> Arc<Exchange> {
+        let exchange = Arc::new(Exchange {
+            number,
+            initiator: Initiator::Iut,
+            request: arrived.request,
+            response: match &answer {
+                Answer::Response(http) => Ok(http.clone()),
+                Answer::Silence | Answer::Close => Err(Failure::Cancelled),
+            },
+            started_ms: millis(since.duration_since(self.setup.epoch)),
+            duration_ms: millis(since.elapsed()),
+        });
+        // Whoever asked may be gone by now.
+        let _ = arrived.answer.send(answer);
+        self.harvest.exchanges.push(Arc::clone(&exchange));
+        exchange
+    }
+
+    /// Keeps a message with its conversation, and moves that to the session that a login opened.
+    fn note(&mut self, found: Found, answer: Option<&Tree>, exchange: u32, version: Version) {
+        let Some(tree) = found.tree else { return };
+        if let Some(key) = &found.key {
+            self.conversations
+                .answered(&self.suite.tables.syntax, key, &tree, answer);
+        }
+        let challenge = answer.and_then(|a| {
+            Some((
+                first(a, "Login-Response/Nonce")?,
+                first(a, "Login-Response/DigestSchema")?,
+            ))
+        });
+        let client = first(&tree, "Login-Request/UserID").map(|user| (client_of(&tree, &user), user));
+        self.seen.push(Seen {
+            exchange,
+            version,
+            names: names(Some(&tree)),
+            tree,
+            conversation: found.number,
+            session: found.session,
+            challenge,
+            client,
+            broken: found.broken,
+        });
+    }
+
+    fn conclude(mut self, versions: &[Version]) -> Harvest {
+        for version in versions {
+            for case in self.suite.cases.iter() {
+                if case.versions.contains(version) && can_be_harvested(case) {
+                    let result = self.match_case(case, *version);
+                    self.harvest.results.extend(result);
+                }
+            }
+        }
+        for (version, judge) in std::mem::take(&mut self.judges) {
+            let Ok(id) = CaseId::parse(CASE) else {
+                continue;
+            };
+            if !judge.tally.has_any() {
+                continue;
+            }
+            let mut result = result_of(judge, id, "everything that the client sent by itself");
+            let items: BTreeSet<ItemId> = result.criteria.iter().map(|c| c.item.clone()).collect();
+            result.scr = items.into_iter().collect();
+            result.version = version;
+            self.harvest.results.push(result);
+        }
+        self.harvest
+    }
+
+    /// Holds every conversation of a version against a case; none when it occurs in no conversation.
+    fn match_case(&self, case: &Case, version: Version) -> Option<CaseResult> {
+        let mut judge = judge_of(self.suite, version);
+        let mut silence = Vec::new();
+        let numbers: BTreeSet<u64> = self
+            .seen
+            .iter()
+            .filter(|s| s.version == version)
+            .filter_map(|s| s.conversation)
+            .collect();
+        for number in numbers {
+            let conversation: Vec<&Seen> = self
+                .seen
+                .iter()
+                .filter(|s| s.version == version && s.conversation == Some(number))
+                .collect();
+            let Some(run) = Match::of(case, &conversation, &self.seen) else {
+                continue;
+            };
+            let user = conversation
+                .iter()
+                .find_map(|s| s.client.as_ref())
+                .map(|(_, user)| user.as_str());
+            let password = self
+                .setup
+                .accounts
+                .iter()
+                .find(|a| user.is_some_and(|u| a.user.eq_ignore_ascii_case(u)))
+                .map(|a| a.password.clone());
+            run.charge(&mut judge, password, &mut silence);
+        }
+        if !judge.tally.has_any() {
+            return None;
+        }
+        let mut result = result_of(judge, case.id.clone(), &case.title);
+        result.scr.clone_from(&case.scr);
+        result.silence = silence;
+        Some(result)
+    }
+}
+
+fn result_of(judge: Judge<'_>, id: CaseId, title: &str) -> CaseResult {
+    CaseResult {
+        id,
+        title: title.to_owned(),
+        scr: Vec::new(),
+        role: Role::Client,
+        version: judge.version,
+        encoding: Encoding::Xml,
+        verdict: judge.tally.verdict(),
+        reason: String::new(),
+        criteria: judge.tally.into_results(),
+        silence: Vec::new(),
+        declined: Vec::new(),
+        duration_ms: 0,
+    }
+}
+
+/// A case that occurred in a conversation: its steps with the messages that took them.
+struct Match<'a> {
+    steps: Vec<Matched<'a>>,
+}
+
+enum Matched<'a> {
+    On {
+        judged: bool,
+        item: &'a ItemId,
+        tests: &'a [Test],
+        wanted: String,
+        message: &'a Seen,
+    },
+    Keep(&'a str, &'a Path),
+    Fence {
+        item: &'a ItemId,
+        fence: &'a Fence,
+        /// What came in the conversation before the fence.
+        before: Vec<&'a Seen>,
+        message: &'a Seen,
+    },
+}
+
+impl<'a> Match<'a> {
+    /// Matches the steps in order; none when the case does not occur whole. A fence that never came ends
+    /// the case: what was seen until then counts, the silence is not proven.
+    fn of(case: &'a Case, conversation: &[&'a Seen], all: &'a [Seen]) -> Option<Self> {
+        let mut steps = Vec::new();
+        let mut at = 0;
+        let mut last: Option<&Seen> = None;
+        let before = case.preconditions.len();
+        for (index, step) in case.preconditions.iter().chain(&case.procedure).enumerate() {
+            match step {
+                Step::On {
+                    incoming,
+                    item,
+                    tests,
+                } => {
+                    let mut found = 0;
+                    let message = loop {
+                        let message = *conversation.get(at)?;
+                        at += 1;
+                        // What is sent in a session is looked for while there is one: what comes before or
+                        // after is the affair of the general rules.
+                        let can_be_outband = incoming.primitives.iter().all(|p| before_login(p));
+                        if !can_be_outband && message.session.is_none() {
+                            continue;
+                        }
+                        found += message
+                            .names
+                            .iter()
+                            .filter(|n| incoming.primitives.contains(n))
+                            .count();
+                        if found >= incoming.times {
+                            break message;
+                        }
+                    };
+                    if other_login(tests, &message.tree).is_some() {
+                        return None;
+                    }
+                    last = Some(message);
+                    steps.push(Matched::On {
+                        judged: index >= before,
+                        item: item.as_ref().unwrap_or(&case.scr[0]),
+                        tests,
+                        wanted: incoming.primitives.join(" or "),
+                        message,
+                    });
+                }
+                Step::Keep { name, path, .. } => steps.push(Matched::Keep(name, path)),
+                Step::Fence(fence) => {
+                    let first = fence_command(fence).primitive();
+                    let since = last?;
+                    let client = conversation.iter().find_map(|s| s.client.as_ref());
+                    let same_client = |s: &Seen| match (&s.client, client) {
+                        (Some((a, _)), Some((b, _))) => a == b,
+                        _ => s.conversation == since.conversation,
+                    };
+                    let Some(message) = all.iter().find(|s| {
+                        s.exchange > since.exchange && s.names.iter().any(|n| n == first) && same_client(s)
+                    }) else {
+                        break;
+                    };
+                    steps.push(Matched::Fence {
+                        item: fence.item.as_ref().unwrap_or(&case.scr[0]),
+                        fence,
+                        before: conversation
+                            .iter()
+                            .filter(|s| s.exchange > since.exchange && s.exchange < message.exchange)
+                            .copied()
+                            .collect(),
+                        message,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Some(Self { steps })
+    }
+
+    fn charge(self, judge: &mut Judge<'_>, password: Option<String>, silence: &mut Vec<Silence>) {
+        let mut values = Kept {
+            kept: BTreeMap::new(),
+        };
+        values.kept.extend(password.map(|p| ("password".to_owned(), p)));
+        let mut last: Option<&Seen> = None;
+        for step in self.steps {
+            match step {
+                Matched::On {
+                    judged,
+                    item,
+                    tests,
+                    wanted,
+                    message,
+                } => {
+                    match &message.session {
+                        Some(session) => values.kept.insert("session".to_owned(), session.clone()),
+                        None => values.kept.remove("session"),
+                    };
+                    if judged {
+                        judge_one(judge, item, tests, message, &wanted, &values);
+                    }
+                    if let Some((nonce, schema)) = &message.challenge {
+                        values.kept.insert("nonce".to_owned(), nonce.clone());
+                        values.kept.insert("schema".to_owned(), schema.clone());
+                    }
+                    last = Some(message);
+                }
+                Matched::Keep(name, path) => {
+                    let found = last.and_then(|s| path.first(&s.tree).map(|id| s.tree.text(id)));
+                    if let Some(text) = found {
+                        values.kept.insert(name.to_owned(), text.trim().to_owned());
+                    }
+                }
+                Matched::Fence {
+                    item,
+                    fence,
+                    before,
+                    message,
+                } => {
+                    let of = fence.silent.join(", ");
+                    let first = fence_command(fence).primitive();
+                    let unwanted = before
+                        .iter()
+                        .find_map(|s| s.names.iter().find(|n| fence.silent.contains(n)).map(|n| (s, n)));
+                    let (text, exchange) = match unwanted {
+                        Some((seen, name)) => (format!("{name} came before {first}"), seen.exchange),
+                        None => (format!("no {of} came before {first}"), message.exchange),
+                    };
+                    judge.charge(
+                        item,
+                        &format!("no {of}"),
+                        unwanted.is_none(),
+                        text,
+                        place(exchange),
+                    );
+                    silence.push(Silence {
+                        of,
+                        proof: "fence".to_owned(),
+                        waited_ms: 0,
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn fence_command(fence: &Fence) -> Command {
+    fence.command.unwrap_or(Command::KeepAlive)
+}
+
+/// What may be sent without a session.
+fn before_login(primitive: &str) -> bool {
+    matches!(
+        primitive,
+        "Login-Request" | "GetSPInfo-Request" | "WV-CSP-VersionDiscovery-Request"
+    )
+}
+
+fn place(exchange: u32) -> Place {
+    Place {
+        exchange: Some(exchange),
+        part: Some(Part::Request),
+        ..Place::default()
+    }
+}
+
+fn judge_one(
+    judge: &mut Judge<'_>,
+    item: &ItemId,
+    tests: &[Test],
+    message: &Seen,
+    wanted: &str,
+    values: &Kept,
+) {
+    judge.charge(
+        item,
+        &format!("{wanted} is sent"),
+        true,
+        format!("the client sent {wanted}"),
+        place(message.exchange),
+    );
+    for test in tests {
+        let charged = test.item.as_ref().unwrap_or(item).clone();
+        if matches!(test.condition, Condition::Digest(_)) && values.value("password").is_none() {
+            // Nobody told the suite the password: the digest proves nothing either way.
+            continue;
+        }
+        let (holds, text, path) = condition(test, &message.tree, values);
+        let at = Place {
+            path,
+            ..place(message.exchange)
+        };
+        let rule = format!("{wanted}: {}", test.condition);
+        if !holds && message.broken {
+            let text = format!("{text} (blocked: the message breaks another rule)");
+            judge.inconclusive(&charged, &rule, text, at);
+        } else {
+            judge.charge(&charged, &rule, holds, text, at);
+        }
+    }
+}
+
+/// Values that conditions refer to.
+struct Kept {
+    kept: BTreeMap<String, String>,
+}
+
+impl Values for Kept {
+    fn value(&self, name: &str) -> Option<String> {
+        self.kept.get(name).cloned()
+    }
+}
