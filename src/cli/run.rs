@@ -343,7 +343,11 @@ fn profile_of_server(iut: &Iut) -> bool {
 }
 
 /// A client under test, with whoever makes it act.
-fn client(args: &Args, common: &Common, profile: Profile) -> Result<Iut, Failure> {
+fn client(args: &Args, common: &Common, mut profile: Profile) -> Result<Iut, Failure> {
+    if args.driver.is_some() && args.profile.is_none() {
+        // A driver says when the client is done: nothing much comes after that. A profile may say more.
+        profile.timers.quiet = DRIVEN_QUIET;
+    }
     let command = args.driver.as_ref().or(profile
         .driver
         .as_ref()
@@ -367,6 +371,9 @@ fn client(args: &Args, common: &Common, profile: Profile) -> Result<Iut, Failure
         upper,
     })
 }
+
+/// How long a driven client has to be quiet before the next command, when no profile says so.
+const DRIVEN_QUIET: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// A driver without accounts of the profile gets those of the reference: they are masked like any other.
 fn with_reference(mut secrets: Vec<String>, iut: &Iut) -> Vec<String> {

@@ -27,6 +27,7 @@ use super::clock::Clock;
 use super::conclude::millis;
 use super::driver_process::DriverCommand;
 use super::embedded_client::{self, ClientTarget};
+use super::guest::Guest;
 use super::outcome::{self, Inputs};
 use super::plan::{Plan, Unit};
 use super::prompt::Console;
@@ -414,6 +415,8 @@ impl Peers {
                         clock,
                         // Skipped, not waited for.
                         longest_wait: Duration::from_secs(86_400),
+                        domain: None,
+                        guest: Guest::at_home(),
                     });
                     peers._embedded = Some(embedded);
                 }
@@ -464,6 +467,8 @@ impl Peers {
                     epoch,
                     clock: Clock::real(epoch),
                     longest_wait: profile.limits.longest_wait,
+                    domain: profile.domain.clone(),
+                    guest: Guest::new(profile.limits.wrong_logins),
                 }),
                 client: None,
                 _embedded: None,
@@ -513,6 +518,17 @@ impl Peers {
         }
     }
 
+    /// Asks cases in flight to end and clean up.
+    fn leave(&self) {
+        if let Some(target) = &self.server {
+            target.guest.leave();
+        }
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.server.as_ref().is_some_and(|t| t.guest.is_leaving())
+    }
+
     /// The accounts that a case needs and the profile does not have.
     fn missing_accounts(&self, case: &Case) -> Vec<String> {
         let Some(target) = self.server.as_ref().filter(|_| case.object == Role::Server) else {
@@ -535,6 +551,9 @@ impl Peers {
     }
 }
 
+/// Longest that cases in flight may take to clean up after the run was to end.
+const FAREWELL: Duration = Duration::from_secs(15);
+
 async fn run_units<S: Future<Output = ()>>(
     suite: &Suite,
     peers: &Peers,
@@ -549,15 +568,38 @@ async fn run_units<S: Future<Output = ()>>(
         .copied()
         .filter(|u| peers.missing_accounts(u.case).is_empty());
     let mut outputs = futures_util::stream::iter(possible)
-        .map(|unit| async move { (unit, peers.run(suite, unit).await) })
+        .map(|unit| async move {
+            // Nothing is begun once the run is to end.
+            match peers.is_leaving() {
+                true => None,
+                false => Some((unit, peers.run(suite, unit).await)),
+            }
+        })
         .buffered(jobs.max(1));
     loop {
         let next = tokio::select! {
             biased;
-            () = &mut *stop => { state.interrupted = true; return; }
-            next = outputs.next() => next,
+            () = &mut *stop, if !state.interrupted => {
+                state.interrupted = true;
+                peers.leave();
+                continue;
+            }
+            () = tokio::time::sleep(FAREWELL), if state.interrupted => return,
+            next = outputs.next() => next.flatten(),
         };
         let Some((unit, mut output)) = next else { return };
+        if state.interrupted {
+            // Its sessions are closed; what it came to is not known.
+            for exchange in &output.exchanges {
+                bus.emit(&Event::Exchanged {
+                    case: output.result.id.clone(),
+                    version: unit.version,
+                    exchange: Arc::clone(exchange),
+                    archived: None,
+                });
+            }
+            continue;
+        }
         output.result.declined.clone_from(&output.declined);
         bus.emit(&Event::CaseStarted {
             case: output.result.id.clone(),

@@ -14,6 +14,7 @@ pub mod driver_protocol;
 mod embedded_client;
 mod expectation;
 pub mod falsify;
+mod guest;
 mod harvest;
 mod intake;
 mod judge;

@@ -23,6 +23,7 @@ use crate::verdict::{Part, Place, Verdict};
 
 use super::clock::Clock;
 use super::dispatcher::{not_run, statement_caveats};
+use super::guest::Guest;
 use super::outcome::{self, Inputs};
 use super::plan::Plan;
 use super::resume::{CUT_SHORT, replay_case};
@@ -425,6 +426,8 @@ fn target_of(info: &RunInfo, case: &Case, archived: &ArchivedCase) -> ServerTarg
         clock: Clock::real(Instant::now()),
         // Nobody waits for an archive.
         longest_wait: Duration::from_secs(86_400),
+        domain: None,
+        guest: Guest::at_home(),
     }
 }
 

@@ -156,18 +156,56 @@ impl<'a> Runner<'a> {
     }
 
     async fn all_steps(&mut self) -> Option<Stop> {
+        if self.tries_wrong_logins()
+            && let Some(credentials) = self.target.accounts.get(self.account("A"))
+            && let Err(reason) = self.target.guest.may_fail(&credentials.user)
+        {
+            return Some(Stop::Inconclusive(reason));
+        }
         for (phase, steps) in [
             (Phase::Preconditions, &self.case.preconditions),
             (Phase::Procedure, &self.case.procedure),
         ] {
             self.phase = phase;
             for step in steps {
+                if self.target.guest.is_leaving() {
+                    return Some(Stop::Inconclusive("interrupted".to_owned()));
+                }
                 if let Err(stop) = Box::pin(self.run_step(step)).await {
                     return Some(stop);
                 }
             }
         }
         None
+    }
+
+    /// The account that stands behind a name in the case: wrong logins are tried with X, if there is one.
+    fn account<'n>(&self, name: &'n str) -> &'n str {
+        if name == "A" && self.tries_wrong_logins() && self.target.accounts.contains_key("X") {
+            return "X";
+        }
+        name
+    }
+
+    fn tries_wrong_logins(&self) -> bool {
+        self.case.tags.iter().any(|t| t == "wrong-login")
+    }
+
+    /// Counts wrong logins, so that no account is locked.
+    fn note_login(&self, sent: &Tree, answer: Option<&Tree>) {
+        let text = |tree: &Tree, path: &str| {
+            let id = Path::parse(path).ok()?.first(tree)?;
+            Some(tree.text(id).trim().to_owned()).filter(|t| !t.is_empty())
+        };
+        let proof = text(sent, "Login-Request/Password").or_else(|| text(sent, "Login-Request/DigestBytes"));
+        let (Some(user), Some(_), Some(answer)) = (text(sent, "Login-Request/UserID"), proof, answer) else {
+            return;
+        };
+        let opened = text(answer, "Login-Response/SessionID").is_some();
+        // 603 says that the account is in use, not that the proof was wrong.
+        if opened || first_code(answer).is_some_and(|c| c != 603 && c >= 400) {
+            self.target.guest.login_ended(&user, opened);
+        }
     }
 
     async fn run_step(&mut self, step: &Step) -> Result<(), Stop> {
@@ -234,8 +272,10 @@ impl<'a> Runner<'a> {
                 self.target.longest_wait.as_secs()
             )));
         }
-        self.wire.pause(&self.target.clock, time).await;
-        Ok(())
+        tokio::select! {
+            () = self.wire.pause(&self.target.clock, time) => Ok(()),
+            () = self.target.guest.asked_to_leave() => Err(Stop::Inconclusive("interrupted".to_owned())),
+        }
     }
 
     fn predefined(&self, name: &str) -> Option<String> {
@@ -246,7 +286,7 @@ impl<'a> Runner<'a> {
                     .get(account)
                     .map(|l| l.engine.config().client_id.clone());
             }
-            let credentials = self.target.accounts.get(account)?;
+            let credentials = self.target.accounts.get(self.account(account))?;
             return match field {
                 "user" => Some(credentials.user.clone()),
                 "password" => Some(credentials.password.clone()),
@@ -259,12 +299,12 @@ impl<'a> Runner<'a> {
         match name {
             "wrong-password" => Some("not-the-password".to_owned()),
             "unknown-user" => {
-                let domain = self
-                    .target
-                    .accounts
-                    .values()
-                    .find_map(|a| a.user.split_once('@').map(|(_, d)| format!("@{d}")))
-                    .unwrap_or_default();
+                let of_accounts = || {
+                    let mut users = self.target.accounts.values();
+                    users.find_map(|a| a.user.split_once('@').map(|(_, d)| d.to_owned()))
+                };
+                let domain = self.target.domain.clone().or_else(of_accounts);
+                let domain = domain.map(|d| format!("@{d}")).unwrap_or_default();
                 Some(format!("wv:no-such-user-{}{domain}", self.target.run_id))
             }
             "unknown-session" => Some(format!("no-such-session-{}", self.target.run_id)),
@@ -274,7 +314,7 @@ impl<'a> Runner<'a> {
 
     fn lane(&mut self, name: &str) -> Result<&mut Lane, Stop> {
         if !self.lanes.contains_key(name) {
-            let account = account_of(name);
+            let account = self.account(account_of(name));
             // Cases that only use users that do not exist need no account.
             let credentials = match self.target.accounts.get(account) {
                 Some(c) => c.clone(),
@@ -433,6 +473,10 @@ impl<'a> Runner<'a> {
             // The lower tester may go on with a session that ended: that is what some cases are about.
             lane.engine.set_session(before);
         }
+        if let Some(sent) = &sent {
+            self.note_login(&sent.tree, tree);
+        }
+        let lane = self.lane(lane_name)?;
         if let (Some(sent), Some(tree)) = (&sent, tree) {
             lane.track(&sent.tree, tree);
             self.voucher.saw(&suite.tables.syntax, &sent.tree, tree);

@@ -9,6 +9,7 @@ use crate::peer::Credentials;
 use crate::transport::client::Address;
 
 use super::clock::Clock;
+use super::guest::Guest;
 
 /// The server under test and how to speak to it.
 #[derive(Debug)]
@@ -33,6 +34,10 @@ pub struct ServerTarget {
     pub clock: Clock,
     /// Longest that one wait may take.
     pub longest_wait: Duration,
+    /// Domain of the accounts, where the profile tells it.
+    pub domain: Option<String>,
+    /// Manners, shared by all cases.
+    pub guest: Guest,
 }
 
 /// Keeps requests apart.

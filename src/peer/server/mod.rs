@@ -228,6 +228,11 @@ impl ServerEngine {
         self.sessions.contains_key(id)
     }
 
+    /// How many sessions are open.
+    pub fn open_sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// Answers one HTTP request. `now_ms` never goes back.
     pub fn handle(&mut self, now_ms: u64, request: &Incoming<'_>) -> Outgoing {
         self.expire(now_ms);

@@ -18,6 +18,7 @@ use crate::verdict::Verdict;
 
 use super::super::clock::Clock;
 use super::super::embedded_client::{self, ClientTarget};
+use super::super::guest::Guest;
 use super::super::plan::{Plan, Unit};
 use super::super::reference::{EmbeddedServer, reference_accounts};
 use super::super::suite::{Suite, reread};
@@ -180,6 +181,8 @@ pub async fn run(
                 epoch,
                 clock,
                 longest_wait: Duration::from_secs(86_400),
+                domain: None,
+                guest: Guest::at_home(),
             };
             for unit in units {
                 let output = server_iut::run_case(suite, &target, unit.case, version).await;
