@@ -6,11 +6,9 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use common::{PASSWORDS, Peer, Request, Running, run_against, start_against};
+use common::{Peer, Request, Running, run_against, start_against};
 use imps_scr::codec::{WriteOptions, write};
-use imps_scr::peer::Credentials;
-use imps_scr::peer::server::{Incoming, ServerConfig, ServerEngine};
-use imps_scr::run::Suite;
+use imps_scr::peer::server::ServerEngine;
 
 /// A live server that outlasts runs, with what it saw.
 struct Live {
@@ -20,35 +18,11 @@ struct Live {
 }
 
 fn live() -> Live {
-    let suite = Suite::embedded().unwrap_or_else(|e| panic!("{e}"));
-    let accounts = PASSWORDS
-        .iter()
-        .map(|(name, password)| Credentials {
-            user: format!("wv:{}@example.com", name.to_lowercase()),
-            password: (*password).to_owned(),
-        })
-        .collect();
-    let config = ServerConfig {
-        accounts,
-        max_keep_alive: 90,
-        functions: imps_scr::peer::server::served_functions(),
-        seed: 3,
-    };
-    let engine = Arc::new(Mutex::new(ServerEngine::new(config, Arc::clone(&suite.checker))));
+    let engine = Arc::new(common::engine(common::test_accounts(), 90));
     let wrong: Arc<Mutex<Vec<String>>> = Arc::default();
     let (shared, seen) = (Arc::clone(&engine), Arc::clone(&wrong));
     let peer = Peer::answering(move |request: &Request| {
-        let content_type = request.content_type();
-        let media = content_type.split(';').next().map(str::trim);
-        let outgoing = shared.lock().unwrap().handle(
-            0,
-            &Incoming {
-                method: request.head.split(' ').next().unwrap_or(""),
-                media_type: media.filter(|m| !m.is_empty()),
-                charset: None,
-                body: &request.body,
-            },
-        );
+        let outgoing = common::ask(&shared, request);
         let body = outgoing
             .tree
             .map(|tree| write(&tree, &WriteOptions::default()))
@@ -64,14 +38,11 @@ fn live() -> Live {
     Live { peer, engine, wrong }
 }
 
-/// Cases about expiry wait in earnest at a live server; they are another test's affair.
-const QUICK: [&str; 2] = ["--filter", "tag(*) - tag(time)"];
-
 #[test]
 fn a_second_run_finds_the_same_also_after_a_kill() {
     let live = live();
-    let first = run_against(&live.peer, &QUICK);
-    let again = run_against(&live.peer, &QUICK);
+    let first = run_against(&live.peer, &common::QUICK);
+    let again = run_against(&live.peer, &common::QUICK);
     assert_eq!(first.case_verdicts(), again.case_verdicts());
     assert!(
         first.case_verdicts().values().all(|v| v == "pass"),
@@ -79,12 +50,12 @@ fn a_second_run_finds_the_same_also_after_a_kill() {
         first.items("inconc")
     );
     let before = live.peer.requests();
-    let killed = start_against(&live.peer, "500ms", &QUICK);
+    let killed = start_against(&live.peer, "500ms", &common::QUICK);
     // In the middle of the run, with sessions open.
     wait_for(&killed, || live.peer.requests() > before + 200);
     killed.signal("KILL");
     assert_eq!(killed.wait(None).code, None);
-    let after = run_against(&live.peer, &QUICK);
+    let after = run_against(&live.peer, &common::QUICK);
     assert_eq!(first.case_verdicts(), after.case_verdicts());
 }
 
@@ -110,7 +81,7 @@ fn nothing_is_left_open_after_an_interruption() {
 fn nothing_is_left_open_after_a_whole_run_with_failures() {
     let live = live();
     // A login with the password of another account fails cases; sessions that opened are closed all the same.
-    let finished = run_against(&live.peer, &QUICK);
+    let finished = run_against(&live.peer, &common::QUICK);
     assert_eq!(
         finished.code,
         Some(5),

@@ -10,11 +10,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use common::{
     CSP_XML, Finished, PASSWORDS, Peer, Request, Running, csp, http, reply, run, run_against, status,
 };
-use imps_scr::base::FileSet;
 use imps_scr::codec::xml;
 use imps_scr::peer::Credentials;
-use imps_scr::peer::server::{Incoming, ServerConfig, ServerEngine};
-use imps_scr::run::Suite;
 use imps_scr::run::reference_accounts;
 
 const ONE: &str = "id(IMPS-1.2-con-LOGINP-S-001)";
@@ -373,7 +370,7 @@ fn talkative(digests: &Arc<Mutex<Vec<String>>>) -> Peer {
 fn no_output_shows_a_secret_or_lets_text_act() {
     let digests = Arc::new(Mutex::new(Vec::new()));
     let peer = talkative(&digests);
-    let mut run = run_against(&peer, &["--verbose"]);
+    let mut run = run_against(&peer, &["--verbose", common::QUICK[0], common::QUICK[1]]);
     believable(&run);
     let digests = digests.lock().unwrap().clone();
     assert!(!digests.is_empty(), "no digest was sent: {}", run.stdout);
@@ -599,25 +596,9 @@ fn working(
     accounts: Vec<Credentials>,
     spoil: impl Fn(&Request, Vec<u8>) -> Option<Vec<u8>> + Send + Sync + 'static,
 ) -> Peer {
-    let suite = Suite::load(&FileSet::tables(), &FileSet::cases()).unwrap();
-    let config = ServerConfig {
-        accounts,
-        max_keep_alive: 3600,
-        functions: imps_scr::peer::server::served_functions(),
-        seed: 7,
-    };
-    let engine = Mutex::new(ServerEngine::new(config, suite.checker));
+    let engine = common::engine(accounts, 3600);
     Peer::new(move |stream, request| {
-        let content_type = request.content_type();
-        let answer = engine.lock().unwrap().handle(
-            0,
-            &Incoming {
-                method: request.head.split(' ').next().unwrap_or_default(),
-                media_type: Some(content_type.split(';').next().unwrap_or_default().trim()),
-                charset: None,
-                body: &request.body,
-            },
-        );
+        let answer = common::ask(&engine, request);
         let body = answer
             .tree
             .map(|t| xml::write(&t, &xml::WriteOptions::default()))
@@ -636,21 +617,11 @@ fn working(
     })
 }
 
-fn test_accounts() -> Vec<Credentials> {
-    PASSWORDS
-        .iter()
-        .map(|(name, password)| Credentials {
-            user: format!("wv:{}@example.com", name.to_ascii_lowercase()),
-            password: (*password).to_owned(),
-        })
-        .collect()
-}
-
 #[test]
 fn warnings_fail_only_when_asked() {
     // An answer that breaks nothing but what is sure to be a matter of opinion is hard to come by:
     // whatever the peer does, `--fail-on warn` is never the milder of the two.
-    let peer = working(test_accounts(), |_, octets| {
+    let peer = working(common::test_accounts(), |_, octets| {
         let text = String::from_utf8(octets).unwrap();
         let spoiled = text.replace("<Code>604</Code>", "<Code>600</Code>");
         let spoiled = spoiled.replace("<Code>531</Code>", "<Code>410</Code>");
@@ -680,7 +651,7 @@ fn stopped_by(signal: &str) {
     // Works for a few requests, then falls silent, and says so.
     let (sender, silent) = mpsc::channel();
     let sender = Mutex::new(sender);
-    let peer = working(test_accounts(), move |request, octets| {
+    let peer = working(common::test_accounts(), move |request, octets| {
         if request.number < 30 {
             return Some(octets);
         }
@@ -714,7 +685,7 @@ fn an_interruption_ends_the_last_look_too() {
     // One login before the case, one in it; the third is the look at the server after the run.
     let (sender, silent) = mpsc::channel();
     let state = Mutex::new((0, sender));
-    let peer = working(test_accounts(), move |request, octets| {
+    let peer = working(common::test_accounts(), move |request, octets| {
         let mut state = state.lock().unwrap();
         state.0 += i32::from(request.has("Login-Request"));
         if state.0 < 3 {
@@ -736,7 +707,7 @@ fn an_interruption_ends_the_last_look_too() {
 fn a_killed_run_leaves_whole_lines() {
     let (sender, silent) = mpsc::channel();
     let sender = Mutex::new(sender);
-    let peer = working(test_accounts(), move |request, octets| {
+    let peer = working(common::test_accounts(), move |request, octets| {
         if request.number < 30 {
             return Some(octets);
         }
@@ -801,8 +772,8 @@ fn stated(derived: &str) -> String {
 
 #[test]
 fn only_a_stated_claim_makes_a_product_conformant() {
-    let peer = working(test_accounts(), |_, octets| Some(octets));
-    let bare = run_against(&peer, &[]);
+    let peer = working(common::test_accounts(), |_, octets| Some(octets));
+    let bare = run_against(&peer, &["--csp", "1.2"]);
     // Every claimed item has its verdict, so nothing is left open for the exit code; the certificate
     // still is: nobody stated the claims.
     assert_eq!(bare.code, Some(0), "{}{}", bare.stdout, bare.stderr);
@@ -817,21 +788,21 @@ fn only_a_stated_claim_makes_a_product_conformant() {
     let derived = bare.file("ics.yaml");
     assert!(derived.contains("derived: true"));
     let ics = write(dir.path(), "derived.yaml", &derived);
-    let run = run_against(&peer, &["--ics", &ics]);
+    let run = run_against(&peer, &["--csp", "1.2", "--ics", &ics]);
     assert_eq!(
         run.conformance(),
         "not-determined",
         "its own notes are no statement"
     );
     let ics = write(dir.path(), "stated.yaml", &stated(&derived));
-    let run = run_against(&peer, &["--ics", &ics]);
+    let run = run_against(&peer, &["--csp", "1.2", "--ics", &ics]);
     assert_eq!(run.conformance(), "conformant", "{}", run.stdout);
     assert_eq!(run.code, Some(0));
 }
 
 #[test]
 fn the_profile_names_the_statement() {
-    let peer = working(test_accounts(), |_, octets| Some(octets));
+    let peer = working(common::test_accounts(), |_, octets| Some(octets));
     let bare = run_against(&peer, &["--csp", "1.2"]);
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "stated.yaml", &stated(&bare.file("ics.yaml")));

@@ -10,40 +10,16 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use common::{Finished, PASSWORDS, Peer, Request, Running, http, run, run_plain};
 use imps_scr::codec::xml;
-use imps_scr::peer::Credentials;
-use imps_scr::peer::server::{Incoming, ServerConfig, ServerEngine};
 use imps_scr::run::{Bus, Suite, rejudge};
 
 /// The reference's engine on raw TCP; asked by `falls_silent` at each request.
 fn working(falls_silent: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Peer {
-    let suite = Suite::embedded().unwrap();
-    let config = ServerConfig {
-        accounts: PASSWORDS
-            .iter()
-            .map(|(name, password)| Credentials {
-                user: format!("wv:{}@example.com", name.to_ascii_lowercase()),
-                password: (*password).to_owned(),
-            })
-            .collect(),
-        max_keep_alive: 3600,
-        functions: imps_scr::peer::server::served_functions(),
-        seed: 7,
-    };
-    let engine = Mutex::new(ServerEngine::new(config, suite.checker));
+    let engine = common::engine(common::test_accounts(), 3600);
     Peer::new(move |stream, request| {
         if falls_silent(request) {
             return common::never_answer(stream);
         }
-        let content_type = request.content_type();
-        let answer = engine.lock().unwrap().handle(
-            0,
-            &Incoming {
-                method: request.head.split(' ').next().unwrap_or_default(),
-                media_type: Some(content_type.split(';').next().unwrap_or_default().trim()),
-                charset: None,
-                body: &request.body,
-            },
-        );
+        let answer = common::ask(&engine, request);
         let body = answer
             .tree
             .map(|t| xml::write(&t, &xml::WriteOptions::default()))
@@ -324,7 +300,16 @@ fn a_fresh_run_judged_again_comes_to_the_same() {
 #[test]
 fn secrets_that_an_archive_kept_are_masked_all_the_same() {
     let peer = working(|_| false);
-    let first = common::run_against(&peer, &["--csp", "1.2", "--keep-secrets"]);
+    let first = common::run_against(
+        &peer,
+        &[
+            "--csp",
+            "1.2",
+            "--keep-secrets",
+            common::QUICK[0],
+            common::QUICK[1],
+        ],
+    );
     assert!(first.file("transcript.ndjson").contains(PASSWORDS[0].1));
     let requests = peer.requests();
     let again = rejudged(&first, &[]);

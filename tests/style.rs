@@ -3,49 +3,16 @@
 
 mod common;
 
-use std::sync::{Arc, Mutex};
-
-use common::{PASSWORDS, Peer, Request, run_against};
+use common::{Peer, Request, run_against};
 use imps_scr::codec::{WriteOptions, write};
-use imps_scr::peer::Credentials;
-use imps_scr::peer::server::{Incoming, ServerConfig, ServerEngine};
-use imps_scr::run::Suite;
 
 /// How a style writes a body and its media type.
 type Style = fn(String) -> String;
 
 fn server(style: Style, media_type: &'static str, chunked: bool) -> Peer {
-    let suite = Suite::embedded().unwrap_or_else(|e| panic!("{e}"));
-    let accounts = PASSWORDS
-        .iter()
-        .map(|(name, password)| Credentials {
-            user: format!("wv:{}@example.com", name.to_lowercase()),
-            password: (*password).to_owned(),
-        })
-        .collect();
-    let config = ServerConfig {
-        accounts,
-        max_keep_alive: 90,
-        functions: imps_scr::peer::server::served_functions(),
-        seed: 3,
-    };
-    let engine = Mutex::new(ServerEngine::new(config, Arc::clone(&suite.checker)));
+    let engine = common::engine(common::test_accounts(), 90);
     Peer::answering(move |request: &Request| {
-        let content_type = request.content_type();
-        let media = content_type
-            .split(';')
-            .next()
-            .map(str::trim)
-            .filter(|m| !m.is_empty());
-        let outgoing = engine.lock().unwrap().handle(
-            0,
-            &Incoming {
-                method: request.head.split(' ').next().unwrap_or(""),
-                media_type: media,
-                charset: None,
-                body: &request.body,
-            },
-        );
+        let outgoing = common::ask(&engine, request);
         let body = outgoing.tree.map(|tree| {
             let text = String::from_utf8(write(&tree, &WriteOptions::default())).unwrap();
             style(text)
@@ -70,9 +37,12 @@ fn server(style: Style, media_type: &'static str, chunked: bool) -> Peer {
 
 /// Every case passes, and no item is worse than a pass.
 fn assert_clean(peer: &Peer) {
-    let finished = run_against(peer, &[]);
+    let finished = run_against(peer, &common::QUICK);
     for verdict in ["fail", "warn", "inconc", "error", "untested", "not-run"] {
-        assert_eq!(finished.items(verdict), Vec::<String>::new(), "{verdict}");
+        let mut items = finished.items(verdict);
+        // Their cases are about expiry.
+        items.retain(|i| verdict != "not-run" || !i.contains("CSP-KALIVE-S-00"));
+        assert_eq!(items, Vec::<String>::new(), "{verdict}");
     }
 }
 

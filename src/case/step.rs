@@ -89,7 +89,8 @@ pub enum Wait {
     Millis(u64),
     /// Six tenths of the KeepAliveTime in force.
     WithinKeepAlive,
-    /// Longer than the KeepAliveTime in force: by a tenth, and by at least two seconds.
+    /// Longer than the KeepAliveTime in force: by half, and by at least ten seconds, since a server may
+    /// look for dead sessions now and then.
     PastKeepAlive,
 }
 
@@ -100,7 +101,7 @@ impl Wait {
         match self {
             Wait::Millis(ms) => ms,
             Wait::WithinKeepAlive => time * 6 / 10,
-            Wait::PastKeepAlive => time + (time / 10).max(2000),
+            Wait::PastKeepAlive => time + (time / 2).max(10_000),
         }
     }
 }

@@ -590,14 +590,7 @@ async fn run_units<S: Future<Output = ()>>(
         let Some((unit, mut output)) = next else { return };
         if state.interrupted {
             // Its sessions are closed; what it came to is not known.
-            for exchange in &output.exchanges {
-                bus.emit(&Event::Exchanged {
-                    case: output.result.id.clone(),
-                    version: unit.version,
-                    exchange: Arc::clone(exchange),
-                    archived: None,
-                });
-            }
+            tell_exchanges(&output, unit.version, bus);
             continue;
         }
         output.result.declined.clone_from(&output.declined);
@@ -606,14 +599,7 @@ async fn run_units<S: Future<Output = ()>>(
             version: unit.version,
             title: output.result.title.clone(),
         });
-        for exchange in &output.exchanges {
-            bus.emit(&Event::Exchanged {
-                case: output.result.id.clone(),
-                version: unit.version,
-                exchange: Arc::clone(exchange),
-                archived: None,
-            });
-        }
+        tell_exchanges(&output, unit.version, bus);
         let last_failed =
             unit.case.object == Role::Server && output.exchanges.last().is_some_and(|e| e.response.is_err());
         state.declined.extend(output.declined);
@@ -642,6 +628,17 @@ async fn run_units<S: Future<Output = ()>>(
         if suspected {
             state.dead_in_a_row = 0;
         }
+    }
+}
+
+fn tell_exchanges(output: &CaseOutput, version: Version, bus: &mut Bus) {
+    for exchange in &output.exchanges {
+        bus.emit(&Event::Exchanged {
+            case: output.result.id.clone(),
+            version,
+            exchange: Arc::clone(exchange),
+            archived: None,
+        });
     }
 }
 

@@ -7,10 +7,13 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use imps_scr::peer::Credentials;
+use imps_scr::peer::server::{Incoming, Outgoing, ServerConfig, ServerEngine, served_functions};
+use imps_scr::run::Suite;
 use imps_scr::spec::{Group, Version};
 
 /// A run that takes longer hangs; the number is far beyond what any of them needs.
@@ -434,3 +437,46 @@ pub fn copy_tree(from: &Path, to: &Path) {
 pub fn package_dir(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
+
+/// The accounts of [`PASSWORDS`], as the profile of a run against a peer has them.
+pub fn test_accounts() -> Vec<Credentials> {
+    PASSWORDS
+        .iter()
+        .map(|(name, password)| Credentials {
+            user: format!("wv:{}@example.com", name.to_ascii_lowercase()),
+            password: (*password).to_owned(),
+        })
+        .collect()
+}
+
+/// The reference's engine with these accounts.
+pub fn engine(accounts: Vec<Credentials>, max_keep_alive: u32) -> Mutex<ServerEngine> {
+    let suite = Suite::embedded().unwrap_or_else(|e| panic!("{e}"));
+    let config = ServerConfig {
+        accounts,
+        max_keep_alive,
+        functions: served_functions(),
+        seed: 7,
+    };
+    Mutex::new(ServerEngine::new(config, suite.checker))
+}
+
+/// What an engine answers to a request, by the clock on the wall.
+pub fn ask(engine: &Mutex<ServerEngine>, request: &Request) -> Outgoing {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let now_ms = u64::try_from(BEGUN.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let content_type = request.content_type();
+    let media_type = content_type.split(';').next().map(str::trim);
+    engine.lock().unwrap().handle(
+        now_ms,
+        &Incoming {
+            method: request.head.split(' ').next().unwrap_or_default(),
+            media_type: media_type.filter(|m| !m.is_empty()),
+            charset: None,
+            body: &request.body,
+        },
+    )
+}
+
+/// Everything but the cases about expiry, which wait in earnest at a peer of the test.
+pub const QUICK: [&str; 2] = ["--filter", "tag(*) - tag(time)"];
