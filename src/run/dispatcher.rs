@@ -34,6 +34,7 @@ use super::prompt::Console;
 use super::real_client;
 use super::reference::{EmbeddedServer, reference_accounts};
 use super::resume::{self, Prior};
+use super::sanity::{self, Sanity};
 use super::server_iut;
 use super::suite::Suite;
 use super::target::{Pace, ServerTarget};
@@ -374,13 +375,6 @@ fn server_address(profile: &Profile, options: &RunOptions) -> std::io::Result<Op
     }))
 }
 
-/// What the exchange before or after a run showed.
-enum Sanity {
-    Unreachable(String),
-    VersionRefused(u16),
-    Trouble(String),
-}
-
 impl Peers {
     async fn start(suite: &Suite, iut: &Iut, options: &RunOptions, epoch: Instant) -> std::io::Result<Self> {
         let mut random = fastrand::Rng::with_seed(options.seed);
@@ -483,16 +477,9 @@ impl Peers {
         };
         let mut found = Vec::new();
         for version in versions {
-            if let Some(problem) = server_iut::sanity(suite, target, *version).await {
-                let fatal = matches!(problem, server_iut::SanityProblem::Unreachable(_));
-                found.push((
-                    *version,
-                    match problem {
-                        server_iut::SanityProblem::Unreachable(why) => Sanity::Unreachable(why),
-                        server_iut::SanityProblem::VersionRefused(code) => Sanity::VersionRefused(code),
-                        server_iut::SanityProblem::Trouble(why) => Sanity::Trouble(why),
-                    },
-                ));
+            if let Some(problem) = sanity::sanity(suite, target, *version).await {
+                let fatal = matches!(problem, Sanity::Unreachable(_));
+                found.push((*version, problem));
                 if fatal {
                     break;
                 }

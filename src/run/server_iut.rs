@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::{CaseId, ItemId};
+use crate::base::ItemId;
 use crate::capture::ArchivedExchange;
 use crate::case::{Case, Expected, Fence, Step, Test, Wait, account_of};
-use crate::check::conversation::{Conversation, Given};
+use crate::check::conversation::Given;
 use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
 use crate::event::Silence;
 use crate::message::{Envelope, Message, Path, Tree};
@@ -25,40 +25,12 @@ use super::CaseOutput;
 use super::conclude::{result, suite_error, unreached};
 use super::expectation::{Answer, Outcome, outcome};
 use super::judge::{Judge, Read, Values, condition, describe, first_code};
+use super::lane::Lane;
 use super::suite::Suite;
 use super::tally::Tally;
 use super::target::ServerTarget;
 use super::vouch::Voucher;
 use super::wire::Wire;
-
-struct Lane {
-    engine: ClientEngine,
-    conversation: Conversation,
-    answer: Option<(Answer, u32)>,
-    /// Items that the last answer broke.
-    breaches: Vec<ItemId>,
-    /// Names of the last request.
-    asked: String,
-    /// Sessions that were opened here and not logged out.
-    open: Vec<String>,
-}
-
-impl Lane {
-    /// Follows which sessions are open, however the request was made: none is left behind.
-    fn track(&mut self, sent: &Tree, answer: &Tree) {
-        let text = |tree: &Tree, path: &str| {
-            let id = Path::parse(path).ok()?.first(tree)?;
-            Some(tree.text(id).trim().to_owned()).filter(|t| !t.is_empty())
-        };
-        if let Some(id) = text(answer, "Login-Response/SessionID").filter(|id| !self.open.contains(id)) {
-            self.open.push(id);
-        }
-        if Path::parse("Logout-Request").is_ok_and(|p| p.first(sent).is_some()) {
-            let ended = text(sent, "SessionDescriptor/SessionID");
-            self.open.retain(|id| Some(id) != ended.as_ref());
-        }
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -69,7 +41,7 @@ enum Phase {
 
 /// Why a case ends before its last step.
 #[derive(Debug)]
-enum Stop {
+pub enum Stop {
     /// It cannot be told; why.
     Inconclusive(String),
     /// The breach is charged; nothing more can follow.
@@ -114,12 +86,13 @@ async fn play(mut runner: Runner<'_>) -> CaseOutput {
     runner.finish(stop, started)
 }
 
-struct Runner<'a> {
+/// Runs the steps of one case.
+pub struct Runner<'a> {
     target: &'a ServerTarget,
     wire: Wire,
     case: &'a Case,
     judge: Judge<'a>,
-    lanes: BTreeMap<String, Lane>,
+    pub(super) lanes: BTreeMap<String, Lane>,
     kept: BTreeMap<String, String>,
     exchanges: Vec<Arc<Exchange>>,
     silence: Vec<Silence>,
@@ -135,7 +108,8 @@ impl Values for Runner<'_> {
 }
 
 impl<'a> Runner<'a> {
-    fn new(suite: &'a Suite, target: &'a ServerTarget, case: &'a Case, version: Version) -> Self {
+    /// A runner that has sent nothing yet.
+    pub(super) fn new(suite: &'a Suite, target: &'a ServerTarget, case: &'a Case, version: Version) -> Self {
         Self {
             target,
             wire: Wire::Net,
@@ -346,24 +320,20 @@ impl<'a> Runner<'a> {
                 time_to_live: 600,
                 id_prefix: format!("{word}#{number}-"),
             });
-            self.lanes.insert(
-                name.to_owned(),
-                Lane {
-                    engine,
-                    conversation: Conversation::new(Role::Server),
-                    answer: None,
-                    breaches: Vec::new(),
-                    asked: String::new(),
-                    open: Vec::new(),
-                },
-            );
+            self.lanes.insert(name.to_owned(), Lane::new(engine));
         }
         self.lanes
             .get_mut(name)
             .ok_or_else(|| Stop::Error(format!("lane {name} vanished")))
     }
 
-    async fn send(&mut self, primitives: &[String], lane_name: &str, edits: &[Edit]) -> Result<(), Stop> {
+    /// Sends a request of the lane's client, changed.
+    pub(super) async fn send(
+        &mut self,
+        primitives: &[String],
+        lane_name: &str,
+        edits: &[Edit],
+    ) -> Result<(), Stop> {
         let version = self.judge.version;
         let lane = self.lane(lane_name)?;
         let tree = match primitives {
@@ -485,6 +455,8 @@ impl<'a> Runner<'a> {
         breaches.extend(self.judge.conversation(judgements, number, Part::Response));
         let lane = self.lane(lane_name)?;
         lane.answer = Some((answer, number));
+        lane.carried_oddly =
+            encoded.chunked || encoded.expect_continue || encoded.media_type != MEDIA_TYPE_XML;
         lane.breaches = breaches;
         lane.asked = asked;
         Ok(())
@@ -599,6 +571,7 @@ impl<'a> Runner<'a> {
             return Err(Stop::Error("`expect` before any `send`".to_owned()));
         };
         let (breaches, asked) = (lane.breaches.clone(), lane.asked.clone());
+        let carried_oddly = lane.carried_oddly;
         if let Answer::Failed(failure @ (Failure::Unreachable(_) | Failure::Tls(_) | Failure::Cancelled)) =
             &answer
         {
@@ -648,8 +621,11 @@ impl<'a> Runner<'a> {
                     self.judge.charge(&item, &rule, true, text, place.clone());
                 }
             }
-            // An empty body is how a poll is served, so that it is no silence.
-            Outcome::Silence(text) if !(matches!(answer, Answer::Empty) && asked == "Polling-Request") => {
+            // An empty body is how a poll is served, so that it is no silence; and a request that came in a
+            // way that the server may not know is what its case is about.
+            Outcome::Silence(text)
+                if !carried_oddly && !(matches!(answer, Answer::Empty) && asked == "Polling-Request") =>
+            {
                 self.answered(&place, false, &asked, &text);
                 return self.blocked(&item, &rule, text, &[self.judge.own("ENV", 14)], place);
             }
@@ -798,7 +774,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Leaves no session behind, whatever happened.
-    async fn log_out(&mut self) {
+    pub(super) async fn log_out(&mut self) {
         let open: Vec<(String, String)> = self
             .lanes
             .iter()
@@ -878,71 +854,4 @@ pub fn short_hash(text: &str, version: Version) -> u32 {
         .fold(2_166_136_261_u32, |h, b| {
             (h ^ u32::from(b)).wrapping_mul(16_777_619)
         })
-}
-
-/// What a login and logout before and after a run can show.
-#[derive(Debug)]
-pub enum SanityProblem {
-    /// No connection.
-    Unreachable(String),
-    /// The version is refused with this code.
-    VersionRefused(u16),
-    /// Something else.
-    Trouble(String),
-}
-
-/// One login and logout in a version; without accounts, one login of a user that does not exist.
-pub async fn sanity(suite: &Suite, target: &ServerTarget, version: Version) -> Option<SanityProblem> {
-    let lane = if target.accounts.contains_key("A") {
-        "A"
-    } else {
-        "none"
-    };
-    let case = Case {
-        id: CaseId::parse("sanity").ok()?,
-        title: String::new(),
-        object: Role::Server,
-        description: String::new(),
-        reference: String::new(),
-        scr: Vec::new(),
-        versions: vec![version],
-        tags: vec!["no-account".to_owned()],
-        covers: Vec::new(),
-        preconditions: Vec::new(),
-        procedure: Vec::new(),
-        after: Vec::new(),
-        pass: String::new(),
-        file: String::new(),
-        line: 0,
-    };
-    let mut runner = Runner::new(suite, target, &case, version);
-    if let Err(stop) = runner.send(&["Login-Request".to_owned()], lane, &[]).await {
-        return Some(SanityProblem::Trouble(format!("{stop:?}")));
-    }
-    let (answer, _) = runner.lanes.get(lane)?.answer.clone()?;
-    let problem = match answer {
-        Answer::Failed(Failure::Unreachable(why) | Failure::Tls(why)) => {
-            Some(SanityProblem::Unreachable(why))
-        }
-        Answer::Failed(failure) => Some(SanityProblem::Trouble(failure.to_string())),
-        Answer::Message(message) => match first_code(&message.tree) {
-            Some(505) => Some(SanityProblem::VersionRefused(505)),
-            _ if lane == "A" && runner.lanes.get(lane)?.engine.session().is_none() => {
-                Some(SanityProblem::Trouble(format!(
-                    "the login of account A is answered by {}",
-                    describe(&message.tree)
-                )))
-            }
-            _ => None,
-        },
-        Answer::Empty => Some(SanityProblem::Trouble(
-            "a login is answered by an empty body".to_owned(),
-        )),
-        Answer::Refused(status) => Some(SanityProblem::Trouble(format!(
-            "a login is answered by HTTP {status}"
-        ))),
-        Answer::Unreadable(what) => Some(SanityProblem::Trouble(format!("a login is answered by {what}"))),
-    };
-    runner.log_out().await;
-    problem
 }

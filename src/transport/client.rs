@@ -120,7 +120,8 @@ pub struct Outgoing<'a> {
     pub expect_continue: bool,
 }
 
-/// Sends one request and reads the answer, all within `timeout`. Interim answers (1xx) are passed over.
+/// Sends one request and reads the answer, all within `timeout`; where the body waits for `100 Continue`, that
+/// wait comes on top. Interim answers (1xx) are passed over.
 pub async fn exchange(
     address: &Address,
     outgoing: Outgoing<'_>,
@@ -158,7 +159,12 @@ pub async fn exchange(
         headers: &request.headers,
     };
     let sending = send(stream, head, body, outgoing.expect_continue, &wire);
-    let response = match timeout_at(started + timeout, sending).await {
+    // A server that knows nothing of the field answers only once it has the body.
+    let grace = match outgoing.expect_continue {
+        true => CONTINUE_TIME,
+        false => Duration::ZERO,
+    };
+    let response = match timeout_at(started + timeout + grace, sending).await {
         Ok(answer) => answer,
         Err(_) => Err(Failure::Timeout(
             u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -23,7 +23,7 @@ use super::super::plan::{Plan, Unit};
 use super::super::reference::{EmbeddedServer, reference_accounts};
 use super::super::suite::{Suite, reread};
 use super::super::target::{Pace, ServerTarget};
-use super::super::{CaseOutput, server_iut};
+use super::super::{CaseOutput, sanity, server_iut};
 
 /// How long one side waits for the other, in virtual time.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -189,7 +189,7 @@ pub async fn run(
                 let silent = output.exchanges.last().is_some_and(|e| e.response.is_err());
                 outputs.push(output);
                 // As in a run: what killed the peer is not charged to every case that follows.
-                if silent && server_iut::sanity(suite, &target, version).await.is_some() {
+                if silent && sanity::sanity(suite, &target, version).await.is_some() {
                     break;
                 }
             }
