@@ -84,6 +84,8 @@ fn every_option_of_the_text_exists() {
         &["scr", "show"],
         &["explain"],
         &["reference"],
+        &["falsify"],
+        &["scr", "coverage"],
         &["completions"],
     ]
     .map(help);

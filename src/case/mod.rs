@@ -67,6 +67,18 @@ impl Case {
         lanes.iter().any(|l| l.ends_with(|c: char| c.is_ascii_digit()))
     }
 
+    /// Whether it waits for time to go by.
+    pub fn lets_time_pass(&self) -> bool {
+        fn waits(steps: &[Step]) -> bool {
+            steps.iter().any(|step| match step {
+                Step::Wait { .. } => true,
+                Step::Repeat { steps, .. } => waits(steps),
+                _ => false,
+            })
+        }
+        waits(&self.preconditions) || waits(&self.procedure) || waits(&self.after)
+    }
+
     /// The accounts (`A`, `B`) that its steps log in with.
     pub fn accounts(&self) -> Vec<String> {
         let mut out = Vec::new();

@@ -56,6 +56,7 @@ pub enum Stop {
 
 /// Runs one case.
 pub async fn run_case(suite: &Suite, target: &ServerTarget, case: &Case, version: Version) -> CaseOutput {
+    let _turn = target.clock.turn(case.lets_time_pass()).await;
     play(Runner::new(suite, target, case, version)).await
 }
 
