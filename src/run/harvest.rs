@@ -207,6 +207,7 @@ impl<'a> Watch<'a> {
             },
             started_ms: millis(since.duration_since(self.setup.epoch)),
             duration_ms: millis(since.elapsed()),
+            moment: None,
         });
         // Whoever asked may be gone by now.
         let _ = arrived.answer.send(answer);
@@ -321,6 +322,7 @@ fn result_of(judge: Judge<'_>, id: CaseId, title: &str) -> CaseResult {
         silence: Vec::new(),
         declined: Vec::new(),
         duration_ms: 0,
+        turns: Vec::new(),
     }
 }
 

@@ -33,6 +33,8 @@ use super::{Bus, CaseOutput};
 
 /// Longest KeepAliveTime granted to a client that a driver makes act, in seconds.
 pub(super) const KEEP_ALIVE: u32 = 3600;
+/// Who logs in when no account is given.
+pub(super) const NOBODY: &str = "wv:somebody@imps-scr.invalid";
 /// Most messages of a real client that one step takes.
 pub(super) const MAX_MESSAGES: usize = 2_000;
 
@@ -115,7 +117,7 @@ impl Call<'_> {
     pub(super) fn first_account(&self, accounts: &[Credentials]) -> Credentials {
         let a = self.profile.account(AccountName::A).map(|a| a.user.as_str());
         let nobody = Credentials {
-            user: "wv:somebody@imps-scr.invalid".to_owned(),
+            user: NOBODY.to_owned(),
             password: String::new(),
         };
         let found = accounts.iter().find(|c| Some(c.user.as_str()) == a);
