@@ -11,6 +11,7 @@ use imps_scr::peer::client::{ClientConfig, ClientEngine, ClientFault};
 use imps_scr::peer::{Credentials, MEDIA_TYPE_XML};
 use imps_scr::spec::{Command as Act, Version};
 
+mod common;
 mod shared;
 
 struct Watched {
@@ -98,6 +99,7 @@ impl Watched {
     fn end(mut self) -> (Option<i32>, serde_json::Value) {
         let code = self.stop();
         let text = std::fs::read_to_string(self.out.path().join("report.json")).unwrap();
+        common::assert_judged_again(self.out.path());
         (code, serde_json::from_str(&text).unwrap())
     }
 

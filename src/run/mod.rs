@@ -26,6 +26,7 @@ mod real_client;
 mod reference;
 pub mod rejudge;
 mod rejudge_clients;
+mod rejudge_watch;
 pub mod resume;
 mod server_iut;
 mod shape;

@@ -335,7 +335,8 @@ impl Call<'_> {
         let (roles, versions) = dispatcher::scope(self.iut, self.options);
         self.started(bus, listener.address, &versions, 1);
         bus.emit(&Event::Notice(format!(
-            "waiting for a client at http://{}/ ; Ctrl-C ends the run and keeps what is known",
+            "{}http://{}/ ; Ctrl-C ends the run and keeps what is known",
+            harvest::WAITING,
             listener.address
         )));
         let setup = HarvestSetup {
@@ -367,16 +368,8 @@ impl Call<'_> {
             }
             bus.emit(&Event::CaseFinished(Arc::new(result.clone())));
         }
-        let mut seen: Vec<Version> = harvest.results.iter().map(|r| r.version).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        let mut caveats = vec![
-            "a client that is only watched is judged by what it chose to do: what needs a stimulus stays untested"
-                .to_owned(),
-        ];
-        if harvest.results.is_empty() {
-            caveats.push("the client sent nothing".to_owned());
-        }
+        let seen = harvest::versions_seen(&harvest.results);
+        let mut caveats = harvest::caveats(&harvest.results);
         let inputs = Inputs {
             items: &self.suite.tables.items,
             roles: &roles,

@@ -28,7 +28,7 @@ use super::plan::Plan;
 use super::resume::{CUT_SHORT, replay_case};
 use super::suite::{Suite, reread};
 use super::target::{Pace, ServerTarget};
-use super::{Bus, rejudge_clients, server_iut};
+use super::{Bus, rejudge_clients, rejudge_watch, server_iut};
 
 /// What judging again came to.
 #[derive(Debug)]
@@ -69,20 +69,11 @@ pub async fn rejudge(
         text => Some(Filter::parse(text).map_err(|e| RejudgeError::Filter(e.to_string()))?),
     };
     let roles = &archive.info.roles;
+    if rejudge_watch::is_watch(archive) {
+        return Ok(rejudge_watch::judge(suite, archive, ics, bus));
+    }
     let plan = Plan::new(suite, roles, &archive.info.versions, filter.as_ref());
-    let info = RunInfo {
-        suite_version: env!("CARGO_PKG_VERSION").to_owned(),
-        tables_hash: suite.tables.digest.clone(),
-        cases_hash: suite.cases_digest.clone(),
-        claims: ics.map_or_else(|| "derived".to_owned(), |(file, _)| file.clone()),
-        planned: plan.units.len(),
-        ..archive.info.clone()
-    };
-    bus.emit(&Event::RunStarted(Arc::new(info.clone())));
-    bus.emit(&Event::Notice(format!(
-        "judged again from the transcript of the run that began at {}: no peer was asked",
-        info.started_at
-    )));
+    let info = begun(suite, archive, ics, plan.units.len(), bus);
     let mut notices = Vec::new();
     let planned: BTreeSet<_> = plan
         .units
@@ -168,6 +159,30 @@ pub async fn rejudge(
     })
 }
 
+/// The head of the run, as of now, told to everybody.
+pub(super) fn begun(
+    suite: &Suite,
+    archive: &Archive,
+    ics: Option<&(String, Ics)>,
+    planned: usize,
+    bus: &mut Bus,
+) -> RunInfo {
+    let info = RunInfo {
+        suite_version: env!("CARGO_PKG_VERSION").to_owned(),
+        tables_hash: suite.tables.digest.clone(),
+        cases_hash: suite.cases_digest.clone(),
+        claims: ics.map_or_else(|| "derived".to_owned(), |(file, _)| file.clone()),
+        planned,
+        ..archive.info.clone()
+    };
+    bus.emit(&Event::RunStarted(Arc::new(info.clone())));
+    bus.emit(&Event::Notice(format!(
+        "judged again from the transcript of the run that began at {}: no peer was asked",
+        info.started_at
+    )));
+    info
+}
+
 fn is_caveat(archive: &Archive, notice: &str) -> bool {
     archive
         .outcome
@@ -175,13 +190,13 @@ fn is_caveat(archive: &Archive, notice: &str) -> bool {
         .is_some_and(|o| o.caveats.iter().any(|c| c == notice))
 }
 
-type Outcomes = (
+pub(super) type Outcomes = (
     Vec<ItemResult>,
     BTreeMap<Role, crate::verdict::Conformance>,
     Vec<String>,
 );
 
-fn items_of(
+pub(super) fn items_of(
     suite: &Suite,
     archive: &Archive,
     cases: &[CaseResult],

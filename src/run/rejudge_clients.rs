@@ -54,7 +54,8 @@ pub(super) async fn judge(suite: &Suite, archive: &Archive, plan: &Plan<'_>) -> 
             follow(suite, &mut past, archived);
             continue;
         };
-        let result = if let Some(why) = missing_octets(&archived.exchanges) {
+        let missing = missing_octets(&archived.exchanges);
+        let result = if let Some(why) = missing.or_else(|| missing_exchange(&archived.exchanges, [old])) {
             follow(suite, &mut past, archived);
             taken_over(suite, case, old, Some(&why))
         } else {
@@ -73,6 +74,25 @@ pub(super) async fn judge(suite: &Suite, archive: &Archive, plan: &Plan<'_>) -> 
             .insert((archived.id.clone(), archived.version), result);
     }
     clients
+}
+
+/// Why these exchanges cannot be judged, when one that there was is missing: a client that was not heard
+/// is no silent one.
+pub(super) fn missing_exchange<'a>(
+    exchanges: &[ArchivedExchange],
+    old: impl IntoIterator<Item = &'a CaseResult>,
+) -> Option<String> {
+    let numbers = exchanges.iter().map(|e| e.exchange.number);
+    let gap = (1..).zip(numbers).find(|(wanted, found)| wanted != found);
+    let last = exchanges.last().map_or(0, |e| e.exchange.number);
+    let spoken_of = old
+        .into_iter()
+        .flat_map(|r| &r.criteria)
+        .flat_map(|c| &c.places)
+        .filter_map(|p| p.exchange)
+        .find(|n| *n > last);
+    let missing = gap.map(|(wanted, _)| wanted).or(spoken_of)?;
+    Some(format!("taken over: exchange {missing} is not in the archive"))
 }
 
 /// Follows the conversations of a case that is not judged: what comes later may belong to them.
