@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Instant;
 
 use common::{Finished, PASSWORDS, Peer, Request, Running, http, run, run_plain};
 use imps_scr::codec::xml;
@@ -30,13 +31,15 @@ fn working(falls_silent: impl Fn(&Request) -> bool + Send + Sync + 'static) -> P
         seed: 7,
     };
     let engine = Mutex::new(ServerEngine::new(config, suite.checker));
+    let began = Instant::now();
     Peer::new(move |stream, request| {
         if falls_silent(request) {
             return common::never_answer(stream);
         }
         let content_type = request.content_type();
+        let now = u64::try_from(began.elapsed().as_millis()).unwrap();
         let answer = engine.lock().unwrap().handle(
-            0,
+            now,
             &Incoming {
                 method: request.head.split(' ').next().unwrap_or_default(),
                 media_type: Some(content_type.split(';').next().unwrap_or_default().trim()),
@@ -487,32 +490,26 @@ fn a_damaged_archive_is_judged_or_refused() {
 
 #[test]
 fn both_roles_judged_again_come_to_the_same() {
-    for (fault, code) in [
-        (None, 0),
-        (Some("client-ends-on-605"), 1),
-        (Some("client-other-session-id"), 1),
-        (Some("client-digest-without-nonce"), 1),
+    for fault in [
+        None,
+        Some("client-ends-on-605"),
+        Some("client-other-session-id"),
+        Some("client-digest-without-nonce"),
     ] {
-        let mut args = vec!["run"];
-        match fault {
-            Some(fault) => args.extend(["--role", "client", "--fault", fault]),
-            None => args.extend(["--csp", "1.2"]),
+        let mut args = vec!["run", "--csp", "1.2"];
+        if let Some(fault) = fault {
+            // What is generated is about syntax, which these faults do not touch.
+            let written = "role(client) - tag(generated)";
+            args.extend(["--role", "client", "--fault", fault, "--filter", written]);
         }
         let first = run(&args);
-        assert_eq!(
-            first.code,
-            Some(code),
-            "{fault:?}: {}{}",
-            first.stdout,
-            first.stderr
-        );
+        let bad = first.items("fail").len() + first.items("warn").len();
+        assert_eq!(bad > 0, fault.is_some(), "{fault:?}: {}", first.stdout);
         let again = rejudged(&first, &[]);
         assert_eq!(
-            again.code,
-            Some(code),
+            again.code, first.code,
             "{fault:?}: {}{}",
-            again.stdout,
-            again.stderr
+            again.stdout, again.stderr
         );
         assert!(
             again.stdout.contains("nothing moved"),

@@ -152,6 +152,5 @@ fn summary(rows: &[Row], items: &[ItemCoverage], text: &mut String) -> usize {
          {gaps} cells without a case or a reason",
         items.len(),
     );
-    let gaps = gaps + never;
-    gaps
+    gaps + never
 }

@@ -160,6 +160,14 @@ fn serve(mut stream: TcpStream, watch: &Watch, answer: &dyn Fn(&mut TcpStream, &
             break (at + 4, length);
         }
     };
+    let head = String::from_utf8_lossy(&octets[..head_end]).to_ascii_lowercase();
+    let chunked = head.contains("transfer-encoding: chunked");
+    while chunked && !octets.ends_with(b"\r\n0\r\n\r\n") {
+        match stream.read(&mut piece) {
+            Ok(0) | Err(_) => return,
+            Ok(n) => octets.extend_from_slice(&piece[..n]),
+        }
+    }
     while octets.len() < head_end + length {
         match stream.read(&mut piece) {
             Ok(0) | Err(_) => return,
@@ -169,11 +177,29 @@ fn serve(mut stream: TcpStream, watch: &Watch, answer: &dyn Fn(&mut TcpStream, &
     let request = Request {
         number: watch.requests.fetch_add(1, Ordering::SeqCst),
         head: String::from_utf8_lossy(&octets[..head_end]).into_owned(),
-        body: octets[head_end..head_end + length].to_vec(),
+        body: match chunked {
+            true => joined(&octets[head_end..]),
+            false => octets[head_end..head_end + length].to_vec(),
+        },
     };
     answer(&mut stream, &request);
     let _ = stream.shutdown(Shutdown::Write);
     watch.sample();
+}
+
+/// The chunks of a body, put together.
+fn joined(mut octets: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(at) = octets.windows(2).position(|w| w == b"\r\n") {
+        let size = String::from_utf8_lossy(&octets[..at]).into_owned();
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+        let Some(chunk) = octets.get(at + 2..at + 2 + size).filter(|c| !c.is_empty()) else {
+            break;
+        };
+        body.extend_from_slice(chunk);
+        octets = octets.get(at + 4 + size..).unwrap_or_default();
+    }
+    body
 }
 
 /// Waits until the caller closes, without answering.
