@@ -333,6 +333,27 @@ fn a_password_that_is_repeated_is_masked() {
     }
 }
 
+/// A watch that was killed has no result, but all that it saw.
+#[test]
+fn a_watch_that_was_killed_is_judged_afterwards() {
+    let mut watched = Watched::start();
+    let mut engine = client(Version::V12);
+    for command in [Act::Login, Act::KeepAlive, Act::Logout] {
+        act(&watched, &mut engine, command);
+    }
+    watched.child.kill().unwrap();
+    watched.child.wait().unwrap();
+    assert!(!watched.out.path().join("report.json").exists());
+    let out = watched.out.path().to_str().unwrap();
+    let mut again = common::run_plain(&["run", "--rejudge", out]);
+    again.out = watched.out.path().join("rejudged");
+    assert_eq!(again.code, Some(5), "{}{}", again.stdout, again.stderr);
+    let report = again.report();
+    let found = case(&report, "IMPS-1.2-con-KALIVE-C-001", "1.2");
+    assert_eq!(found.as_deref(), Some("pass"));
+    assert_eq!(failed(&report), Vec::<String>::new());
+}
+
 #[test]
 fn a_client_that_never_comes_is_not_determined() {
     let (code, report) = Watched::start().end();
