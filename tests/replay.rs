@@ -537,7 +537,9 @@ fn a_change_of_the_tables_moves_what_a_client_did() {
         "--csp",
         "1.2",
         "--fault",
-        "client-ends-on-605",
+        "client-dead-session",
+        "--filter",
+        "item(CSP-SESS-C-001)",
     ]);
     let failed = first.items("fail");
     assert_eq!(failed.len(), 1, "{failed:?}");

@@ -1,7 +1,7 @@
 //! An archived run judged again by the tables and cases of today: what was on the wire stays, what it
 //! comes to is computed anew. No network is touched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,7 +72,18 @@ pub async fn rejudge(
     if rejudge_watch::is_watch(archive) {
         return Ok(rejudge_watch::judge(suite, archive, ics, bus));
     }
-    let plan = Plan::new(suite, roles, &archive.info.versions, filter.as_ref());
+    let mut plan = Plan::new(suite, roles, &archive.info.versions, filter.as_ref());
+    if !archive.info.embedded && *roles == [Role::Client] {
+        // A person is asked in an order of its own, which reports keep.
+        let order: HashMap<_, usize> = archive
+            .cases
+            .iter()
+            .enumerate()
+            .map(|(at, c)| ((&c.id, c.version), at))
+            .collect();
+        plan.units
+            .sort_by_key(|u| order.get(&(&u.case.id, u.version)).copied().unwrap_or(usize::MAX));
+    }
     let info = begun(suite, archive, ics, plan.units.len(), bus);
     let mut notices = Vec::new();
     let planned: BTreeSet<_> = plan

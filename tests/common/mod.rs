@@ -162,6 +162,9 @@ fn serve(mut stream: TcpStream, watch: &Watch, answer: &dyn Fn(&mut TcpStream, &
     };
     let head = String::from_utf8_lossy(&octets[..head_end]).to_ascii_lowercase();
     let chunked = head.contains("transfer-encoding: chunked");
+    if head.contains("expect: 100-continue") && octets.len() == head_end {
+        let _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
     while chunked && !octets.ends_with(b"\r\n0\r\n\r\n") {
         match stream.read(&mut piece) {
             Ok(0) | Err(_) => return,
