@@ -117,6 +117,21 @@ pub struct Silence {
     pub waited_ms: u64,
 }
 
+/// What the lower tester did in a case for a client besides answering: without it nobody could tell
+/// from a transcript what a message followed, and what silence was waited out.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Turn {
+    /// The client was found logged in, and stays so.
+    LoggedIn,
+    /// The client was asked for these, one after the other.
+    Asked(Vec<String>),
+    /// Nothing came any more; why what was asked was not done, or empty.
+    Silent(String),
+    /// The last message got no answer, for this reason.
+    Unanswered(String),
+}
+
 /// What a case came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseResult {
@@ -144,6 +159,8 @@ pub struct CaseResult {
     pub declined: Vec<ItemId>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
+    /// What was done to make a client act; empty for servers.
+    pub turns: Vec<Turn>,
 }
 
 /// What an item came to.

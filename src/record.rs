@@ -116,6 +116,20 @@ pub struct Exchange {
     pub started_ms: u64,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
+    /// Where it stands in a case for a client that is made to act.
+    pub moment: Option<Moment>,
+}
+
+/// Where a message of a client stands in its case: what the lower tester had done when it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moment {
+    /// How many turns the case had taken.
+    pub after_turn: u32,
+    /// When it came, in milliseconds of the clock of the run, which may have been moved on.
+    pub came_ms: u64,
+    /// When it was answered, by the same clock.
+    pub answered_ms: u64,
 }
 
 /// What an archive has done to the bodies of an exchange: they are no longer those of the wire.

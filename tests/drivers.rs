@@ -35,7 +35,9 @@ fn driven(driver: &str, filter: &str, timers: &str) -> Finished {
         "--filter",
         filter,
     ];
-    Running::start(dir, &args).wait(None)
+    let finished = Running::start(dir, &args).wait(None);
+    common::assert_judged_again(&finished.out);
+    finished
 }
 
 fn reasons(finished: &Finished) -> Vec<String> {

@@ -11,6 +11,7 @@ use imps_scr::peer::client::{ClientConfig, ClientEngine, ClientFault};
 use imps_scr::peer::{Credentials, MEDIA_TYPE_XML};
 use imps_scr::spec::{Command as Act, Version};
 
+mod common;
 mod shared;
 
 struct Watched {
@@ -98,6 +99,7 @@ impl Watched {
     fn end(mut self) -> (Option<i32>, serde_json::Value) {
         let code = self.stop();
         let text = std::fs::read_to_string(self.out.path().join("report.json")).unwrap();
+        common::assert_judged_again(self.out.path());
         (code, serde_json::from_str(&text).unwrap())
     }
 
@@ -329,6 +331,27 @@ fn a_password_that_is_repeated_is_masked() {
     for (name, text) in watched.end_with_files() {
         assert!(!text.contains("quokka-Golf-7777"), "{name}");
     }
+}
+
+/// A watch that was killed has no result, but all that it saw.
+#[test]
+fn a_watch_that_was_killed_is_judged_afterwards() {
+    let mut watched = Watched::start();
+    let mut engine = client(Version::V12);
+    for command in [Act::Login, Act::KeepAlive, Act::Logout] {
+        act(&watched, &mut engine, command);
+    }
+    watched.child.kill().unwrap();
+    watched.child.wait().unwrap();
+    assert!(!watched.out.path().join("report.json").exists());
+    let out = watched.out.path().to_str().unwrap();
+    let mut again = common::run_plain(&["run", "--rejudge", out]);
+    again.out = watched.out.path().join("rejudged");
+    assert_eq!(again.code, Some(5), "{}{}", again.stdout, again.stderr);
+    let report = again.report();
+    let found = case(&report, "IMPS-1.2-con-KALIVE-C-001", "1.2");
+    assert_eq!(found.as_deref(), Some("pass"));
+    assert_eq!(failed(&report), Vec::<String>::new());
 }
 
 #[test]

@@ -104,6 +104,7 @@ fn start(dir: &std::path::Path) -> Child {
 }
 
 fn report(dir: &std::path::Path) -> serde_json::Value {
+    common::assert_judged_again(&dir.join("out"));
     serde_json::from_str(&std::fs::read_to_string(dir.join("out/report.json")).unwrap()).unwrap()
 }
 

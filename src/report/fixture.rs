@@ -55,6 +55,7 @@ pub fn exchange(number: u32, request: &str, response: &str) -> Exchange {
         }),
         started_ms: u64::from(number) * 10,
         duration_ms: 4,
+        moment: None,
     }
 }
 
@@ -72,6 +73,7 @@ pub fn passed(id: &CaseId) -> CaseResult {
         silence: Vec::new(),
         declined: Vec::new(),
         duration_ms: 12,
+        turns: Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::wbxml;
 use crate::base::limits::MAX_SHOWN_BODY;
 use crate::base::mask::Masker;
-use crate::record::{Archived, Exchange, Failure, HttpMessage, Initiator, Loss};
+use crate::record::{Archived, Exchange, Failure, HttpMessage, Initiator, Loss, Moment};
 
 /// One exchange, safe to keep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +21,9 @@ pub struct ShownExchange {
     pub started_ms: u64,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
+    /// Where it stands in a case for a client that is made to act.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moment: Option<Moment>,
     /// The request.
     pub request: ShownMessage,
     /// The response, when a full one came.
@@ -97,6 +100,7 @@ impl ShownExchange {
             },
             started_ms: exchange.started_ms,
             duration_ms: exchange.duration_ms,
+            moment: exchange.moment,
             request: ShownMessage::new(&exchange.request, masker),
             response,
             failure,

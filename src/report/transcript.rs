@@ -12,7 +12,7 @@ use super::shown::ShownExchange;
 use super::{CaseVerdict, SELF_TEST};
 use crate::base::mask::Masker;
 use crate::event::{
-    CaseResult, CriterionResult, Event, ItemResult, RunOutcome, Silence, Subscriber, TRANSCRIPT_FORMAT,
+    CaseResult, CriterionResult, Event, ItemResult, RunOutcome, Silence, Subscriber, TRANSCRIPT_FORMAT, Turn,
 };
 use crate::verdict::Place;
 
@@ -173,7 +173,7 @@ impl<W: Write> Transcript<W> {
                 waited_ms: s.waited_ms,
             })
             .collect();
-        json!({
+        let mut value = json!({
             "event": "case-finished",
             "case": result.id,
             "csp": result.version,
@@ -187,7 +187,20 @@ impl<W: Write> Transcript<W> {
             "criteria": criteria,
             "silence": silence,
             "declined": result.declined,
-        })
+        });
+        if let (false, Some(fields)) = (result.turns.is_empty(), value.as_object_mut()) {
+            let turns: Vec<Turn> = result
+                .turns
+                .iter()
+                .map(|turn| match turn {
+                    Turn::LoggedIn | Turn::Asked(_) => turn.clone(),
+                    Turn::Silent(why) => Turn::Silent(mask(why)),
+                    Turn::Unanswered(why) => Turn::Unanswered(mask(why)),
+                })
+                .collect();
+            fields.insert("turns".to_owned(), json!(turns));
+        }
+        value
     }
 
     fn run_finished(&self, outcome: &RunOutcome) -> Value {

@@ -7,17 +7,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::ItemId;
+use crate::capture::{ArchivedCase, ArchivedExchange};
 use crate::case::{Case, Condition, Fence, Incoming, Step, Test};
 use crate::codec::deviation::{Draft, Edit, Sending};
-use crate::event::Silence;
+use crate::event::{CaseResult, Silence};
 use crate::message::{Envelope, Mode, Tree};
 use crate::peer::compose::{self, Part as TransactionPart};
 use crate::peer::contents::server_request;
 use crate::peer::server::Outgoing;
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
-use crate::record::{Exchange, Failure, HttpMessage, Initiator};
+use crate::record::{Exchange, Failure, HttpMessage, Initiator, Moment};
 use crate::spec::{Command, Role, Version};
-use crate::transport::server::{Answer, Arrived};
+use crate::transport::server::Answer;
 use crate::verdict::{Part, Place, Verdict};
 
 use super::CaseOutput;
@@ -25,6 +26,7 @@ use super::conclude::{millis, result, suite_error, unreached};
 use super::driver::Order;
 use super::intake::{self, Found};
 use super::judge::{Judge, Values, condition};
+use super::meeting::{Came, Meeting, Past, Way};
 use super::reference::{handle, to_answer, version_of};
 use super::shape::{begins_logged_out, login_prefix, other_login};
 use super::station::{Between, Station};
@@ -56,6 +58,30 @@ pub async fn run_case_at(
     case: &Case,
     version: Version,
 ) -> CaseOutput {
+    run_with(suite, Meeting::at(station), credentials, case, version).await
+}
+
+/// Judges an archived case by what the client did then. None when the archive does not tell what the
+/// client was asked for.
+pub async fn judge_again(
+    suite: &Suite,
+    past: &mut Past,
+    credentials: &Credentials,
+    case: &Case,
+    archived: &ArchivedCase,
+    embedded: bool,
+) -> Option<CaseOutput> {
+    let meeting = Meeting::archived(past, archived, embedded)?;
+    Some(run_with(suite, meeting, credentials, case, archived.version).await)
+}
+
+async fn run_with(
+    suite: &Suite,
+    meeting: Meeting<'_>,
+    credentials: &Credentials,
+    case: &Case,
+    version: Version,
+) -> CaseOutput {
     let started = Instant::now();
     let mut kept = BTreeMap::new();
     kept.insert("user".to_owned(), credentials.user.clone());
@@ -63,7 +89,7 @@ pub async fn run_case_at(
         kept.insert("password".to_owned(), credentials.password.clone());
     }
     let mut runner = Runner {
-        station,
+        meeting,
         case,
         judge: judge_of(suite, version),
         user: credentials.user.clone(),
@@ -94,13 +120,12 @@ pub async fn run_case_at(
 
 /// A message of the client that was taken and not answered yet.
 struct Taken {
-    arrived: Arrived,
+    came: Came,
     found: Found,
-    since: Instant,
 }
 
 struct Runner<'a> {
-    station: &'a mut Station,
+    meeting: Meeting<'a>,
     case: &'a Case,
     judge: Judge<'a>,
     user: String,
@@ -127,7 +152,7 @@ struct Runner<'a> {
 impl Values for Runner<'_> {
     fn value(&self, name: &str) -> Option<String> {
         if name == "session" {
-            return self.station.conversations.session().map(str::to_owned);
+            return self.meeting.conversations().session().map(str::to_owned);
         }
         self.kept.get(name).cloned()
     }
@@ -156,15 +181,11 @@ impl Runner<'_> {
 
     /// Brings the client into the state that a case begins in; gives how many steps that saves.
     async fn enter(&mut self) -> Result<usize, Stop> {
-        let logged_in = self
-            .station
-            .conversations
-            .session()
-            .is_some_and(|s| self.station.engine.has_session(s));
-        let reset = match self.station.manners.between {
+        let between = self.meeting.manners().between;
+        let reset = match between {
             Between::Fresh => false,
             Between::Reset => true,
-            Between::Keep if logged_in => {
+            Between::Keep if self.meeting.keeps_session() => {
                 let prefix = login_prefix(self.case);
                 if prefix > 0 {
                     return Ok(prefix);
@@ -174,9 +195,9 @@ impl Runner<'_> {
             Between::Keep => false,
         };
         if reset {
-            self.station.ask([Order::Reset]);
+            self.meeting.ask([Order::Reset]);
             self.settle_for(Duration::ZERO).await;
-            if let Some(why) = self.station.trouble() {
+            if let Some(why) = self.meeting.trouble() {
                 return Err(Stop::Inconclusive(format!(
                     "the client could not be reset: {why}"
                 )));
@@ -189,11 +210,11 @@ impl Runner<'_> {
         match step {
             Step::Stimulate(commands) => {
                 // What is held came for this step.
-                if !self.station.holds_one() {
+                if !self.meeting.holds_one() {
                     self.settle().await;
                 }
                 self.idle = commands.contains(&Command::Idle);
-                if self.station.manners.patience.is_some() {
+                if self.meeting.manners().patience.is_some() {
                     self.wish = commands.clone();
                 } else {
                     self.stimulate(commands);
@@ -231,7 +252,7 @@ impl Runner<'_> {
                 }
             }
             Step::Wait { wait, .. } => {
-                tokio::time::sleep(Duration::from_millis(wait.millis(0))).await;
+                self.meeting.pause(Duration::from_millis(wait.millis(0))).await;
                 Ok(())
             }
             Step::Repeat { times, steps } => {
@@ -250,19 +271,20 @@ impl Runner<'_> {
 
     /// Lets the client act; the caller has let it settle before.
     fn stimulate(&mut self, commands: &[Command]) {
-        self.station.ask(commands.iter().copied().map(Order::Act));
+        self.meeting.ask(commands.iter().copied().map(Order::Act));
     }
 
     /// How long a message may come after the acknowledgement.
     fn late(&mut self) -> Duration {
-        let manners = &self.station.manners;
         let due = self
-            .station
-            .conversations
+            .meeting
+            .conversations()
             .keep_alive()
             .map(u64::from)
             .map(Duration::from_secs);
-        match (std::mem::take(&mut self.idle), due) {
+        let idle = std::mem::take(&mut self.idle);
+        let manners = self.meeting.manners();
+        match (idle, due) {
             (true, Some(due)) if manners.between != Between::Fresh => manners.late.max(due + manners.quiet),
             _ => manners.late,
         }
@@ -270,23 +292,24 @@ impl Runner<'_> {
 
     /// Answers by default whatever the client still sends, until it is done and quiet.
     async fn settle(&mut self) {
-        if self.current.is_some() || self.station.is_stirred() {
-            self.settle_for(self.station.manners.quiet).await;
-            self.station.calm();
+        if self.current.is_some() || self.meeting.is_stirred() {
+            self.settle_for(self.meeting.manners().quiet).await;
+            self.meeting.calm();
         }
     }
 
     async fn settle_for(&mut self, quiet: Duration) {
         let began = Instant::now();
-        for _ in 0..self.station.manners.most {
+        for _ in 0..self.meeting.manners().most {
             if self.current.is_some() && self.reply_default().await.is_err() {
                 return;
             }
-            let manners = &self.station.manners;
-            let longest = began.max(self.station.last_ack()) + manners.late + quiet;
+            let manners = self.meeting.manners();
+            let since = self.meeting.last_ack().map_or(began, |ack| began.max(ack));
+            let longest = since + manners.late + quiet;
             // A client that always has something to say is as quiet as it gets.
             let now = Instant::now();
-            if self.station.is_idle() && !manners.late.is_zero() && now > longest {
+            if self.meeting.is_idle() && !manners.late.is_zero() && now > longest {
                 return;
             }
             match self.arrival(now, quiet).await {
@@ -298,28 +321,23 @@ impl Runner<'_> {
 
     /// The next message of the client, or `None` when it is done or silent.
     async fn arrival(&mut self, began: Instant, grace: Duration) -> Option<Taken> {
-        let arrived = self.station.next(began, grace).await?;
-        Some(self.take(arrived))
+        let came = self.meeting.next(began, grace).await?;
+        Some(self.take(came))
     }
 
     /// Judges a message of the client by the general rules.
-    fn take(&mut self, arrived: Arrived) -> Taken {
+    fn take(&mut self, came: Came) -> Taken {
         let number = u32::try_from(self.exchanges.len() + 1).unwrap_or(u32::MAX);
         self.seen = true;
-        let now_ms = self.station.clock_ms();
-        let conversations = &mut self.station.conversations;
-        let found = intake::judge_message(&mut self.judge, conversations, &arrived.request, number, now_ms);
+        let conversations = self.meeting.conversations_mut();
+        let found = intake::judge_message(&mut self.judge, conversations, &came.request, number, came.at_ms);
         if let Some(tree) = &found.tree {
             let given = Envelope::of(tree).and_then(|e| e.session_id);
             self.used_session |= found.session.is_some() && given == found.session;
         }
         let names = intake::names(found.tree.as_ref());
         self.since_reply.extend(names.into_iter().map(|n| (n, number)));
-        Taken {
-            arrived,
-            found,
-            since: Instant::now(),
-        }
+        Taken { came, found }
     }
 
     async fn on(&mut self, incoming: &Incoming, item: &ItemId, tests: &[Test]) -> Result<(), Stop> {
@@ -333,13 +351,13 @@ impl Runner<'_> {
         let mut wish = std::mem::take(&mut self.wish);
         let mut began = Instant::now();
         let late = self.late();
-        let mut grace = match self.station.manners.patience {
+        let mut grace = match self.meeting.manners().patience {
             Some(patience) if !wish.is_empty() => patience.grace(&wish),
             _ => late,
         };
         self.wants_poll =
-            self.station.manners.patience.is_some() && primitives.iter().any(|p| p == "Polling-Request");
-        for _ in 0..self.station.manners.most {
+            self.meeting.manners().patience.is_some() && primitives.iter().any(|p| p == "Polling-Request");
+        for _ in 0..self.meeting.manners().most {
             if self.current.is_some() {
                 self.reply_default().await?;
             }
@@ -356,7 +374,7 @@ impl Runner<'_> {
             found += names.iter().filter(|n| primitives.contains(n)).count();
             if found >= times {
                 self.wants_poll = false;
-                self.station.forget();
+                self.meeting.forget();
                 if incoming.within_keep_alive {
                     self.in_time(item, &wanted, since);
                 }
@@ -365,16 +383,17 @@ impl Runner<'_> {
         }
         Err(Stop::Inconclusive(format!(
             "{} messages came and none was {wanted}",
-            self.station.manners.most
+            self.meeting.manners().most
         )))
     }
 
     /// Judges that a message came before the KeepAliveTime in force was over.
     fn in_time(&mut self, item: &ItemId, wanted: &str, since: u64) {
-        let Some(limit) = self.station.conversations.keep_alive() else {
+        let Some(limit) = self.meeting.conversations().keep_alive() else {
             return;
         };
-        let gap = self.station.clock_ms().saturating_sub(since);
+        let came = self.current.as_ref().map_or(since, |t| t.came.at_ms);
+        let gap = came.saturating_sub(since);
         let text = format!("{wanted} came after {gap} ms, KeepAliveTime is {limit} s");
         let place = self.place();
         let rule = format!("{wanted} before KeepAliveTime is over");
@@ -385,7 +404,7 @@ impl Runner<'_> {
     async fn missing(&mut self, item: &ItemId, wanted: &str) -> Result<(), Stop> {
         self.wants_poll = false;
         let text = format!("the client sent no {wanted}");
-        if let Some(why) = self.station.trouble() {
+        if let Some(why) = self.meeting.trouble() {
             return Err(Stop::Inconclusive(format!("{text}: {why}")));
         }
         if !self.judged {
@@ -393,16 +412,19 @@ impl Runner<'_> {
                 "a precondition does not hold: {text}"
             )));
         }
-        if self.station.manners.between != Between::Fresh && !self.station.has_met_client() {
+        if self.meeting.manners().between != Between::Fresh && !self.meeting.has_met_client() {
             return Err(Stop::Inconclusive(format!(
                 "{text}, and nothing at all yet: does it use the server http://{}/?",
-                self.station.address()
+                self.meeting.address()
             )));
         }
         // What the client sent may have been unreadable: then that is the breach, and it is charged.
         let broken = self.judge.tally.verdict() >= Verdict::Warn;
-        let in_session = self.station.conversations.session().is_some();
+        let in_session = self.meeting.conversations().session().is_some();
         if broken || in_session && *item != self.judge.own("LOGIN", 1) && !self.uses_session().await {
+            if let Some(why) = self.meeting.gap() {
+                return Err(Stop::Inconclusive(format!("{text}: {why}")));
+            }
             let why = if broken {
                 "or none that could be read"
             } else {
@@ -424,7 +446,7 @@ impl Runner<'_> {
     /// Whether the client has used its session, or does when it is asked for something else: one that
     /// does nothing at all is not to blame for each thing that it leaves out.
     async fn uses_session(&mut self) -> bool {
-        if !self.used_session && self.station.manners.probe {
+        if !self.used_session && self.meeting.manners().probe {
             self.stimulate(&[Command::KeepAlive, Command::Poll, Command::Logout]);
             self.settle().await;
         }
@@ -441,7 +463,7 @@ impl Runner<'_> {
         let Some(tree) = taken.found.tree.clone() else {
             return Ok(());
         };
-        if self.station.manners.between != Between::Fresh
+        if self.meeting.manners().between != Between::Fresh
             && let Some(other) = other_login(tests, &tree)
         {
             return Err(Stop::Inconclusive(format!(
@@ -507,18 +529,28 @@ impl Runner<'_> {
     }
 
     async fn answer(&mut self, edits: &[Edit], requests: &[String], status: Option<u16>) -> Result<(), Stop> {
-        let Some(taken) = self.current.take() else {
+        let Some(Taken { came, found }) = self.current.take() else {
             return Ok(());
         };
-        for name in requests {
-            let request = server_request(name, &self.user).map_err(Stop::Error)?;
-            self.station.engine.queue(&request);
+        let requests: Vec<_> = requests
+            .iter()
+            .map(|name| server_request(name, &self.user).map_err(Stop::Error))
+            .collect::<Result<_, _>>()?;
+        let sender = match came.way {
+            Way::Archived(kept) => return self.answered_then(&found, &kept),
+            Way::Answer(sender) => sender,
+        };
+        self.answered_ms = self.meeting.clock_ms();
+        let Some(station) = self.meeting.station() else {
+            return Err(Stop::Error("a message that nobody can answer".to_owned()));
+        };
+        for request in &requests {
+            station.engine.queue(request);
         }
-        let now = self.station.now_ms();
-        self.answered_ms = self.station.clock_ms();
-        let mut outgoing = handle(&mut self.station.engine, &taken.arrived.request, now);
+        let now = station.now_ms();
+        let mut outgoing = handle(&mut station.engine, &came.request, now);
         if let Some(code) = status {
-            outgoing = self.status_answer(&taken, code).unwrap_or(outgoing);
+            outgoing = self.status_answer(&found, code).unwrap_or(outgoing);
         }
         self.keep_challenge(outgoing.tree.as_ref());
         let draft = Draft {
@@ -538,33 +570,66 @@ impl Runner<'_> {
         } else {
             edits
         };
-        let encoded = draft
-            .encode(edits, &|name| self.kept.get(name).cloned())
-            .map_err(|e| {
-                Stop::Inconclusive(format!(
-                    "what the client sent gets no answer that could be changed: {e}"
-                ))
-            })?;
-        let reading = crate::codec::xml::read(&encoded.body, None);
-        let readable = reading.is_strict().then(|| reread(&encoded.body)).flatten();
+        let encoded = draft.encode(edits, &|name| self.kept.get(name).cloned());
+        let moment = |answered_ms| Moment {
+            after_turn: came.after_turn,
+            came_ms: came.at_ms,
+            answered_ms,
+        };
+        let encoded = match encoded {
+            Ok(encoded) => encoded,
+            Err(e) => {
+                // It came all the same, and counts.
+                let moment = moment(self.answered_ms);
+                self.record(came.request, Err(Failure::Cancelled), came.since, moment);
+                let why = format!("what the client sent gets no answer that could be changed: {e}");
+                self.meeting.left_unanswered(&why);
+                return Err(Stop::Inconclusive(why));
+            }
+        };
         let answer = to_answer(encoded);
-        if let (Some(tree), Some(key)) = (&taken.found.tree, &taken.found.key) {
-            let answered = readable.as_ref().map(|m| &m.tree);
-            let syntax = &self.judge.suite.tables.syntax;
-            self.station.conversations.answered(syntax, key, tree, answered);
-        }
         let response = match &answer {
             Answer::Response(http) => Ok(http.clone()),
             Answer::Silence | Answer::Close => Err(Failure::Cancelled),
         };
-        self.record(&taken, response);
-        let _ = taken.arrived.answer.send(answer);
+        self.follow(&found, &response);
+        let moment = moment(self.answered_ms);
+        self.record(came.request, response, came.since, moment);
+        let _ = sender.send(answer);
         Ok(())
     }
 
+    /// Takes what was answered then for the answer of now.
+    fn answered_then(&mut self, found: &Found, kept: &ArchivedExchange) -> Result<(), Stop> {
+        let exchange = &kept.exchange;
+        self.answered_ms = exchange.moment.map_or(0, |m| m.answered_ms);
+        self.exchanges.push(Arc::clone(exchange));
+        let unanswered = match &exchange.response {
+            Ok(_) => None,
+            Err(_) => self.meeting.was_unanswered(),
+        };
+        if let Some(why) = unanswered {
+            return Err(Stop::Inconclusive(why));
+        }
+        let answered = self.follow(found, &exchange.response);
+        self.keep_challenge(answered.as_ref());
+        Ok(())
+    }
+
+    /// Follows the conversation by what went out; gives what the client could read of it.
+    fn follow(&mut self, found: &Found, response: &Result<HttpMessage, Failure>) -> Option<Tree> {
+        let answered = response.as_ref().ok().and_then(|r| readable(&r.body));
+        if let (Some(tree), Some(key)) = (&found.tree, &found.key) {
+            let syntax = &self.judge.suite.tables.syntax;
+            let conversations = self.meeting.conversations_mut();
+            conversations.answered(syntax, key, tree, answered.as_ref());
+        }
+        answered
+    }
+
     /// Status of this code under the TransactionIDs of the request.
-    fn status_answer(&self, taken: &Taken, code: u16) -> Option<Outgoing> {
-        let envelope = Envelope::of(taken.found.tree.as_ref()?)?;
+    fn status_answer(&self, found: &Found, code: u16) -> Option<Outgoing> {
+        let envelope = Envelope::of(found.tree.as_ref()?)?;
         let parts = envelope
             .transactions
             .iter()
@@ -597,15 +662,26 @@ impl Runner<'_> {
         }
     }
 
-    fn record(&mut self, taken: &Taken, response: Result<HttpMessage, Failure>) {
+    fn record(
+        &mut self,
+        request: HttpMessage,
+        response: Result<HttpMessage, Failure>,
+        since: Instant,
+        moment: Moment,
+    ) {
         let number = u32::try_from(self.exchanges.len() + 1).unwrap_or(u32::MAX);
+        let Some(station) = self.meeting.station() else {
+            return;
+        };
+        let epoch = station.host.epoch;
         self.exchanges.push(Arc::new(Exchange {
             number,
             initiator: Initiator::Iut,
-            request: taken.arrived.request.clone(),
+            request,
             response,
-            started_ms: millis(taken.since.duration_since(self.station.host.epoch)),
-            duration_ms: millis(taken.since.elapsed()),
+            started_ms: millis(since.duration_since(epoch)),
+            duration_ms: millis(since.elapsed()),
+            moment: Some(moment),
         }));
     }
 
@@ -615,7 +691,7 @@ impl Runner<'_> {
         let since = Instant::now();
         let first = command.primitive();
         let item = fence.item.clone().unwrap_or_else(|| self.case.scr[0].clone());
-        let patience = self.station.manners.patience;
+        let patience = self.meeting.manners().patience;
         let mut wish = vec![command];
         let mut grace = match patience {
             // It is left alone first: it may do what the fence is by itself, or what it must not do.
@@ -630,7 +706,7 @@ impl Runner<'_> {
         let mut came = 0;
         let (before, number) = loop {
             came += 1;
-            if came > self.station.manners.most {
+            if came > self.meeting.manners().most {
                 return Err(Stop::Inconclusive(format!(
                     "{came} messages came and none was {first}"
                 )));
@@ -646,7 +722,7 @@ impl Runner<'_> {
                 Some(taken) => self.current = Some(taken),
                 None if wish.is_empty() => {
                     let why = self
-                        .station
+                        .meeting
                         .trouble()
                         .map(|t| format!(": {t}"))
                         .unwrap_or_default();
@@ -656,11 +732,11 @@ impl Runner<'_> {
                 }
                 None => {
                     self.stimulate(&std::mem::take(&mut wish));
-                    (began, grace) = (Instant::now(), self.station.manners.late);
+                    (began, grace) = (Instant::now(), self.meeting.manners().late);
                 }
             }
         };
-        self.station.forget();
+        self.meeting.forget();
         let place = Place {
             exchange: Some(number),
             part: Some(Part::Request),
@@ -711,8 +787,17 @@ impl Runner<'_> {
         CaseOutput {
             dead: !self.seen,
             declined: Vec::new(),
-            result: result(self.case, self.judge, reason, silence, started),
+            result: CaseResult {
+                turns: self.meeting.into_turns(),
+                ..result(self.case, self.judge, reason, silence, started)
+            },
             exchanges,
         }
     }
+}
+
+/// What a client of good manners can read of an answer.
+pub fn readable(body: &[u8]) -> Option<Tree> {
+    let strict = crate::codec::xml::read(body, None).is_strict();
+    strict.then(|| reread(body)).flatten().map(|m| m.tree)
 }

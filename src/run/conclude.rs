@@ -64,6 +64,7 @@ pub fn result(
         silence,
         declined: Vec::new(),
         duration_ms: millis(started.elapsed()),
+        turns: Vec::new(),
     }
 }
 

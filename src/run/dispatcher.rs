@@ -700,6 +700,7 @@ pub(super) fn not_run(case: &Case, version: Version, reason: &str) -> CaseResult
         silence: Vec::new(),
         declined: Vec::new(),
         duration_ms: 0,
+        turns: Vec::new(),
     }
 }
 

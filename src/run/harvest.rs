@@ -12,18 +12,19 @@ use tokio::time::Instant;
 
 use crate::base::limits::MAX_PASSIVE_EXCHANGES;
 use crate::base::{CaseId, ItemId};
+use crate::capture::ArchivedExchange;
 use crate::case::{Case, Condition, Fence, Step, Test};
 use crate::codec::deviation::{Draft, Sending};
 use crate::event::{CaseResult, Silence};
 use crate::message::{Encoding, Path, Tree};
 use crate::peer::Credentials;
 use crate::peer::server::{ServerConfig, ServerEngine};
-use crate::record::{Exchange, Failure, Initiator};
+use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::spec::{Command, Role, Version};
 use crate::transport::server::{Answer, Arrived, Listener};
 use crate::verdict::{Part, Place};
 
-use super::client_iut::judge_of;
+use super::client_iut::{judge_of, readable};
 use super::conclude::millis;
 use super::conversations::{Conversations, client_of, first};
 use super::intake::{Found, is_csp, judge_message, names};
@@ -32,9 +33,13 @@ use super::reference::{handle, to_answer, version_of};
 use super::shape::other_login;
 use super::station::no_csp;
 use super::suite::{Suite, reread};
+use super::wire::filled;
 
 /// The case that carries what the general rules found.
 pub const CASE: &str = "IMPS-1.2-con-passive-C";
+
+/// How the notice begins that such a run waits.
+pub const WAITING: &str = "waiting for a client at ";
 
 /// What a harvest needs.
 #[derive(Debug)]
@@ -112,15 +117,7 @@ pub async fn serve(
         Arc::clone(&suite.checker),
     )
     .open_to_all(setup.accounts.is_empty());
-    let mut watch = Watch {
-        suite,
-        setup,
-        judges: BTreeMap::new(),
-        conversations: Conversations::new(false),
-        seen: Vec::new(),
-        harvest: Harvest::default(),
-        fallback: versions.first().copied().unwrap_or(Version::V12),
-    };
+    let mut watch = Watch::new(suite, setup, versions);
     let deadline = async {
         match setup.wait {
             Some(wait) => tokio::time::sleep(wait).await,
@@ -148,6 +145,52 @@ pub async fn serve(
     watch.conclude(versions)
 }
 
+/// Judges what was harvested once, with its archive in place of the client. No password is known, so that
+/// no digest is judged.
+pub fn judge_again(suite: &Suite, exchanges: &[ArchivedExchange], versions: &[Version]) -> Harvest {
+    let setup = HarvestSetup {
+        accounts: Vec::new(),
+        seed: 0,
+        epoch: Instant::now(),
+        wait: None,
+    };
+    let mut watch = Watch::new(suite, &setup, versions);
+    for kept in exchanges {
+        let exchange = &kept.exchange;
+        let request = HttpMessage {
+            body: filled(kept),
+            ..exchange.request.clone()
+        };
+        let version = watch.version_of(&request);
+        let found = watch.judge(&request, exchange.number, version, exchange.started_ms);
+        if let Some(found) = found {
+            let answered = exchange.response.as_ref().ok();
+            let answered = answered.and_then(|r| readable(&r.body));
+            watch.note(found, answered.as_ref(), exchange.number, version);
+        }
+        watch.harvest.exchanges.push(Arc::clone(exchange));
+    }
+    watch.conclude(versions)
+}
+
+/// What narrows every run of a client that is only watched.
+pub fn caveats(results: &[CaseResult]) -> Vec<String> {
+    let mut caveats = vec![
+        "a client that is only watched is judged by what it chose to do: what needs a stimulus stays untested"
+            .to_owned(),
+    ];
+    if results.is_empty() {
+        caveats.push("the client sent nothing".to_owned());
+    }
+    caveats
+}
+
+/// The versions that results are about.
+pub fn versions_seen(results: &[CaseResult]) -> Vec<Version> {
+    let seen: BTreeSet<Version> = results.iter().map(|r| r.version).collect();
+    seen.into_iter().collect()
+}
+
 struct Watch<'a> {
     suite: &'a Suite,
     setup: &'a HarvestSetup,
@@ -159,27 +202,52 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn one(&mut self, engine: &mut ServerEngine, arrived: Arrived) -> (Arc<Exchange>, Version) {
-        let since = Instant::now();
-        let number = u32::try_from(self.harvest.exchanges.len() + 1).unwrap_or(u32::MAX);
-        let version = reread(&arrived.request.body)
+    fn new(suite: &'a Suite, setup: &'a HarvestSetup, versions: &[Version]) -> Self {
+        Self {
+            suite,
+            setup,
+            judges: BTreeMap::new(),
+            conversations: Conversations::new(false),
+            seen: Vec::new(),
+            harvest: Harvest::default(),
+            fallback: versions.first().copied().unwrap_or(Version::V12),
+        }
+    }
+
+    fn version_of(&self, request: &HttpMessage) -> Version {
+        reread(&request.body)
             .and_then(|m| self.suite.checker.check(&m).version)
-            .unwrap_or(self.fallback);
-        if !is_csp(&arrived.request) {
-            return (self.record(arrived, no_csp(), number, since), version);
+            .unwrap_or(self.fallback)
+    }
+
+    /// Judges a request by the general rules; none when it is no CSP.
+    fn judge(&mut self, request: &HttpMessage, number: u32, version: Version, now_ms: u64) -> Option<Found> {
+        if !is_csp(request) {
+            return None;
         }
         let suite = self.suite;
         let judge = self
             .judges
             .entry(version)
             .or_insert_with(|| judge_of(suite, version));
-        let found = judge_message(
+        Some(judge_message(
             judge,
             &mut self.conversations,
-            &arrived.request,
+            request,
             number,
-            millis(self.setup.epoch.elapsed()),
-        );
+            now_ms,
+        ))
+    }
+
+    fn one(&mut self, engine: &mut ServerEngine, arrived: Arrived) -> (Arc<Exchange>, Version) {
+        let since = Instant::now();
+        let number = u32::try_from(self.harvest.exchanges.len() + 1).unwrap_or(u32::MAX);
+        let version = self.version_of(&arrived.request);
+        // The archive tells when it came by this alone.
+        let now_ms = millis(since.duration_since(self.setup.epoch));
+        let Some(found) = self.judge(&arrived.request, number, version, now_ms) else {
+            return (self.record(arrived, no_csp(), number, since), version);
+        };
         let outgoing = handle(engine, &arrived.request, millis(self.setup.epoch.elapsed()));
         let answered = outgoing.tree.clone();
         let encoded = Draft {
@@ -207,6 +275,7 @@ impl<'a> Watch<'a> {
             },
             started_ms: millis(since.duration_since(self.setup.epoch)),
             duration_ms: millis(since.elapsed()),
+            moment: None,
         });
         // Whoever asked may be gone by now.
         let _ = arrived.answer.send(answer);
@@ -321,6 +390,7 @@ fn result_of(judge: Judge<'_>, id: CaseId, title: &str) -> CaseResult {
         silence: Vec::new(),
         declined: Vec::new(),
         duration_ms: 0,
+        turns: Vec::new(),
     }
 }
 

@@ -33,6 +33,8 @@ use super::{Bus, CaseOutput};
 
 /// Longest KeepAliveTime granted to a client that a driver makes act, in seconds.
 pub(super) const KEEP_ALIVE: u32 = 3600;
+/// Who logs in when no account is given.
+pub(super) const NOBODY: &str = "wv:somebody@imps-scr.invalid";
 /// Most messages of a real client that one step takes.
 pub(super) const MAX_MESSAGES: usize = 2_000;
 
@@ -115,7 +117,7 @@ impl Call<'_> {
     pub(super) fn first_account(&self, accounts: &[Credentials]) -> Credentials {
         let a = self.profile.account(AccountName::A).map(|a| a.user.as_str());
         let nobody = Credentials {
-            user: "wv:somebody@imps-scr.invalid".to_owned(),
+            user: NOBODY.to_owned(),
             password: String::new(),
         };
         let found = accounts.iter().find(|c| Some(c.user.as_str()) == a);
@@ -333,7 +335,8 @@ impl Call<'_> {
         let (roles, versions) = dispatcher::scope(self.iut, self.options);
         self.started(bus, listener.address, &versions, 1);
         bus.emit(&Event::Notice(format!(
-            "waiting for a client at http://{}/ ; Ctrl-C ends the run and keeps what is known",
+            "{}http://{}/ ; Ctrl-C ends the run and keeps what is known",
+            harvest::WAITING,
             listener.address
         )));
         let setup = HarvestSetup {
@@ -365,16 +368,8 @@ impl Call<'_> {
             }
             bus.emit(&Event::CaseFinished(Arc::new(result.clone())));
         }
-        let mut seen: Vec<Version> = harvest.results.iter().map(|r| r.version).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        let mut caveats = vec![
-            "a client that is only watched is judged by what it chose to do: what needs a stimulus stays untested"
-                .to_owned(),
-        ];
-        if harvest.results.is_empty() {
-            caveats.push("the client sent nothing".to_owned());
-        }
+        let seen = harvest::versions_seen(&harvest.results);
+        let mut caveats = harvest::caveats(&harvest.results);
         let inputs = Inputs {
             items: &self.suite.tables.items,
             roles: &roles,

@@ -1,7 +1,7 @@
 //! An archived run judged again by the tables and cases of today: what was on the wire stays, what it
 //! comes to is computed anew. No network is touched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use super::plan::Plan;
 use super::resume::{CUT_SHORT, replay_case};
 use super::suite::{Suite, reread};
 use super::target::{Pace, ServerTarget};
-use super::{Bus, server_iut};
+use super::{Bus, rejudge_clients, rejudge_watch, server_iut};
 
 /// What judging again came to.
 #[derive(Debug)]
@@ -53,22 +53,6 @@ pub enum RejudgeError {
     /// Its filter is none that this version reads.
     #[error("the filter of the archived run cannot be read: {0}")]
     Filter(String),
-    /// Nothing in it can be judged again.
-    #[error(
-        "the run tested only a client; this version judges again what servers did\n  fix: run the client again"
-    )]
-    OnlyClients,
-}
-
-/// Whether there is anything in the archive that can be judged again.
-///
-/// # Errors
-/// There is not: what a client did hangs on when it was made to do it, which no transcript tells.
-pub fn check(archive: &Archive) -> Result<(), RejudgeError> {
-    match archive.info.roles.as_slice() {
-        [Role::Client] => Err(RejudgeError::OnlyClients),
-        _ => Ok(()),
-    }
 }
 
 /// Judges an archived run again and tells `bus`, as a run would.
@@ -81,26 +65,27 @@ pub async fn rejudge(
     ics: Option<&(String, Ics)>,
     bus: &mut Bus,
 ) -> Result<Rejudged, RejudgeError> {
-    check(archive)?;
     let filter = match archive.info.filter.as_str() {
         "" => None,
         text => Some(Filter::parse(text).map_err(|e| RejudgeError::Filter(e.to_string()))?),
     };
     let roles = &archive.info.roles;
-    let plan = Plan::new(suite, roles, &archive.info.versions, filter.as_ref());
-    let info = RunInfo {
-        suite_version: env!("CARGO_PKG_VERSION").to_owned(),
-        tables_hash: suite.tables.digest.clone(),
-        cases_hash: suite.cases_digest.clone(),
-        claims: ics.map_or_else(|| "derived".to_owned(), |(file, _)| file.clone()),
-        planned: plan.units.len(),
-        ..archive.info.clone()
-    };
-    bus.emit(&Event::RunStarted(Arc::new(info.clone())));
-    bus.emit(&Event::Notice(format!(
-        "judged again from the transcript of the run that began at {}: no peer was asked",
-        info.started_at
-    )));
+    if rejudge_watch::is_watch(archive) {
+        return Ok(rejudge_watch::judge(suite, archive, ics, bus));
+    }
+    let mut plan = Plan::new(suite, roles, &archive.info.versions, filter.as_ref());
+    if !archive.info.embedded && *roles == [Role::Client] {
+        // A person is asked in an order of its own, which reports keep.
+        let order: HashMap<_, usize> = archive
+            .cases
+            .iter()
+            .enumerate()
+            .map(|(at, c)| ((&c.id, c.version), at))
+            .collect();
+        plan.units
+            .sort_by_key(|u| order.get(&(&u.case.id, u.version)).copied().unwrap_or(usize::MAX));
+    }
+    let info = begun(suite, archive, ics, plan.units.len(), bus);
     let mut notices = Vec::new();
     let planned: BTreeSet<_> = plan
         .units
@@ -119,15 +104,12 @@ pub async fn rejudge(
             gone.join(", ")
         ));
     }
-    let clients = plan
-        .units
-        .iter()
-        .filter(|u| u.case.object == Role::Client)
-        .count();
-    if clients > 0 {
+    let clients = rejudge_clients::judge(suite, archive, &plan).await;
+    if clients.untold > 0 {
         notices.push(format!(
-            "{clients} cases for clients are taken over as they were judged then: this version judges again only \
-             what servers did"
+            "{} cases for clients are taken over as they were judged then: the transcript does not tell what the \
+             client was asked for, an older version wrote it",
+            clients.untold
         ));
     }
     for notice in &notices {
@@ -142,7 +124,11 @@ pub async fn rejudge(
         let archived = archive.case(&unit.case.id, unit.version);
         let result = match archived {
             Some(archived) if archived.is_finished() => {
-                again(suite, &archive.info, unit.case, archived).await
+                let key = (unit.case.id.clone(), unit.version);
+                match clients.results.get(&key) {
+                    Some(result) => result.clone(),
+                    None => again(suite, &archive.info, unit.case, archived).await,
+                }
             }
             Some(archived) => {
                 let reason = match &archived.result {
@@ -185,6 +171,30 @@ pub async fn rejudge(
     })
 }
 
+/// The head of the run, as of now, told to everybody.
+pub(super) fn begun(
+    suite: &Suite,
+    archive: &Archive,
+    ics: Option<&(String, Ics)>,
+    planned: usize,
+    bus: &mut Bus,
+) -> RunInfo {
+    let info = RunInfo {
+        suite_version: env!("CARGO_PKG_VERSION").to_owned(),
+        tables_hash: suite.tables.digest.clone(),
+        cases_hash: suite.cases_digest.clone(),
+        claims: ics.map_or_else(|| "derived".to_owned(), |(file, _)| file.clone()),
+        planned,
+        ..archive.info.clone()
+    };
+    bus.emit(&Event::RunStarted(Arc::new(info.clone())));
+    bus.emit(&Event::Notice(format!(
+        "judged again from the transcript of the run that began at {}: no peer was asked",
+        info.started_at
+    )));
+    info
+}
+
 fn is_caveat(archive: &Archive, notice: &str) -> bool {
     archive
         .outcome
@@ -192,13 +202,13 @@ fn is_caveat(archive: &Archive, notice: &str) -> bool {
         .is_some_and(|o| o.caveats.iter().any(|c| c == notice))
 }
 
-type Outcomes = (
+pub(super) type Outcomes = (
     Vec<ItemResult>,
     BTreeMap<Role, crate::verdict::Conformance>,
     Vec<String>,
 );
 
-fn items_of(
+pub(super) fn items_of(
     suite: &Suite,
     archive: &Archive,
     cases: &[CaseResult],
@@ -273,18 +283,7 @@ async fn again(suite: &Suite, info: &RunInfo, case: &Case, archived: &ArchivedCa
     let Some(old) = &archived.result else {
         return not_run(case, archived.version, "the archived run ended in this case");
     };
-    if case.object == Role::Client {
-        return taken_over(suite, case, old, None);
-    }
-    let partial = archived
-        .exchanges
-        .iter()
-        .find(|e| e.archived.request.is_partial() || e.archived.answer.is_partial());
-    if let Some(partial) = partial {
-        let why = format!(
-            "taken over: octets of exchange {} are not in the archive",
-            partial.exchange.number
-        );
+    if let Some(why) = missing_octets(&archived.exchanges) {
         return taken_over(suite, case, old, Some(&why));
     }
     let target = target_of(info, case, archived);
@@ -298,12 +297,24 @@ async fn again(suite: &Suite, info: &RunInfo, case: &Case, archived: &ArchivedCa
     result
 }
 
-fn is_masked(kept: &ArchivedExchange) -> bool {
+/// Why these exchanges cannot be judged, when octets of them are missing.
+pub(super) fn missing_octets(exchanges: &[ArchivedExchange]) -> Option<String> {
+    let partial = exchanges
+        .iter()
+        .find(|e| e.archived.request.is_partial() || e.archived.answer.is_partial())?;
+    Some(format!(
+        "taken over: octets of exchange {} are not in the archive",
+        partial.exchange.number
+    ))
+}
+
+/// Whether secrets in it were masked.
+pub(super) fn is_masked(kept: &ArchivedExchange) -> bool {
     kept.archived.request.masked || kept.archived.answer.masked
 }
 
 /// The old result as a whole: what it was judged by cannot be judged any more.
-fn taken_over(suite: &Suite, case: &Case, old: &CaseResult, why: Option<&str>) -> CaseResult {
+pub(super) fn taken_over(suite: &Suite, case: &Case, old: &CaseResult, why: Option<&str>) -> CaseResult {
     let criteria: Vec<CriterionResult> = old.criteria.iter().map(|c| noted(suite, c, why)).collect();
     CaseResult {
         title: case.title.clone(),
@@ -314,12 +325,13 @@ fn taken_over(suite: &Suite, case: &Case, old: &CaseResult, why: Option<&str>) -
     }
 }
 
-fn worst(criteria: &[CriterionResult]) -> Verdict {
+/// The worst of all.
+pub(super) fn worst(criteria: &[CriterionResult]) -> Verdict {
     criteria.iter().map(|c| c.verdict).max().unwrap_or_default()
 }
 
 /// An old criterion, no harder than the tables of today allow.
-fn noted(suite: &Suite, old: &CriterionResult, why: Option<&str>) -> CriterionResult {
+pub(super) fn noted(suite: &Suite, old: &CriterionResult, why: Option<&str>) -> CriterionResult {
     let mut new = old.clone();
     if matches!(old.verdict, Verdict::Warn | Verdict::Fail) {
         let strength = suite.tables.items.get(&old.item).map(|i| i.strength());
@@ -332,7 +344,7 @@ fn noted(suite: &Suite, old: &CriterionResult, why: Option<&str>) -> CriterionRe
 }
 
 /// What is judged by octets that are masked in the archive cannot be judged again: it stays as it was.
-fn take_over_masked(
+pub(super) fn take_over_masked(
     suite: &Suite,
     result: &mut CaseResult,
     old: &CaseResult,

@@ -625,7 +625,7 @@ impl<'a> Runner<'a> {
             // An empty body is how a poll is served, so that it is no silence; and a request that came in a
             // way that the server may not know is what its case is about.
             Outcome::Silence(text)
-                if !carried_oddly && !(matches!(answer, Answer::Empty) && asked == "Polling-Request") =>
+                if !(carried_oddly || matches!(answer, Answer::Empty) && asked == "Polling-Request") =>
             {
                 self.answered(&place, false, &asked, &text);
                 return self.blocked(&item, &rule, text, &[self.judge.own("ENV", 14)], place);

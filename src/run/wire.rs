@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::base::limits::MAX_SHOWN_BODY;
 use crate::base::mask::MASK;
 use crate::capture::ArchivedExchange;
 use crate::codec::deviation::Encoded;
@@ -124,24 +125,35 @@ fn primitives(body: &[u8]) -> String {
         .unwrap_or_else(|| "the octets".to_owned())
 }
 
-/// A digest of the right length that nobody has.
-const SOME_DIGEST: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
+/// Digests that nobody has, of the lengths that there are: MD5 and shorter ones, SHA-1.
+const SOME_DIGESTS: [&str; 2] = ["AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="];
 
-/// The body of the request, with a digest of the right form where one was masked.
+/// The body of the request, with a digest of the right form where one was masked and, where it can be
+/// told, a password of the right length: then what follows stands where it stood.
 pub fn filled(kept: &ArchivedExchange) -> Vec<u8> {
     let body = &kept.exchange.request.body;
-    if !kept.archived.request.masked {
-        return body.clone();
+    let loss = &kept.archived.request;
+    let text = match std::str::from_utf8(body) {
+        Ok(text) if loss.masked => text,
+        _ => return body.clone(),
+    };
+    let with = |digest: &str| {
+        let (from, to) = (format!("DigestBytes>{MASK}<"), format!("DigestBytes>{digest}<"));
+        text.replace(&from, &to)
+    };
+    let texts = SOME_DIGESTS.map(with);
+    let fits = texts.iter().find(|t| t.len() == loss.octets);
+    let filled = fits.unwrap_or(&texts[0]);
+    let password = format!("Password>{MASK}<");
+    let rest = loss.octets.saturating_add(MASK.len()).checked_sub(filled.len());
+    match rest {
+        // What an archive says of its octets may be anything.
+        Some(length @ 1..=MAX_SHOWN_BODY) if filled.matches(MASK).count() == 1 => {
+            filled.replace(&password, &format!("Password>{}<", "x".repeat(length)))
+        }
+        _ => filled.clone(),
     }
-    match std::str::from_utf8(body) {
-        Ok(text) => text
-            .replace(
-                &format!("DigestBytes>{MASK}<"),
-                &format!("DigestBytes>{SOME_DIGEST}<"),
-            )
-            .into_bytes(),
-        Err(_) => body.clone(),
-    }
+    .into_bytes()
 }
 
 async fn over_the_net(target: &ServerTarget, encoded: &Encoded, number: u32) -> Turn {
@@ -175,6 +187,7 @@ async fn over_the_net(target: &ServerTarget, encoded: &Encoded, number: u32) -> 
             response,
             started_ms: millis(since.duration_since(target.epoch)),
             duration_ms: millis(since.elapsed()),
+            moment: None,
         },
         sent: encoded.body.clone(),
     }
@@ -204,5 +217,6 @@ async fn raw_over_the_net(target: &ServerTarget, octets: &str, number: u32) -> E
         response,
         started_ms: millis(since.duration_since(target.epoch)),
         duration_ms: millis(since.elapsed()),
+        moment: None,
     }
 }

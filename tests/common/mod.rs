@@ -163,6 +163,17 @@ fn serve(mut stream: TcpStream, watch: &Watch, answer: &dyn Fn(&mut TcpStream, &
             break (at + 4, length);
         }
     };
+    let head = String::from_utf8_lossy(&octets[..head_end]).to_ascii_lowercase();
+    let chunked = head.contains("transfer-encoding: chunked");
+    if head.contains("expect: 100-continue") && octets.len() == head_end {
+        let _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    while chunked && !octets.ends_with(b"\r\n0\r\n\r\n") {
+        match stream.read(&mut piece) {
+            Ok(0) | Err(_) => return,
+            Ok(n) => octets.extend_from_slice(&piece[..n]),
+        }
+    }
     while octets.len() < head_end + length {
         match stream.read(&mut piece) {
             Ok(0) | Err(_) => return,
@@ -172,11 +183,29 @@ fn serve(mut stream: TcpStream, watch: &Watch, answer: &dyn Fn(&mut TcpStream, &
     let request = Request {
         number: watch.requests.fetch_add(1, Ordering::SeqCst),
         head: String::from_utf8_lossy(&octets[..head_end]).into_owned(),
-        body: octets[head_end..head_end + length].to_vec(),
+        body: match chunked {
+            true => joined(&octets[head_end..]),
+            false => octets[head_end..head_end + length].to_vec(),
+        },
     };
     answer(&mut stream, &request);
     let _ = stream.shutdown(Shutdown::Write);
     watch.sample();
+}
+
+/// The chunks of a body, put together.
+fn joined(mut octets: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(at) = octets.windows(2).position(|w| w == b"\r\n") {
+        let size = String::from_utf8_lossy(&octets[..at]).into_owned();
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+        let Some(chunk) = octets.get(at + 2..at + 2 + size).filter(|c| !c.is_empty()) else {
+            break;
+        };
+        body.extend_from_slice(chunk);
+        octets = octets.get(at + 4 + size..).unwrap_or_default();
+    }
+    body
 }
 
 /// Waits until the caller closes, without answering.
@@ -418,6 +447,45 @@ pub fn run_plain(args: &[&str]) -> Finished {
     let mut command = binary();
     command.args(args);
     Running::spawn(command, PathBuf::new(), None).wait(None)
+}
+
+/// Judges the run that wrote `out` again and checks that nothing moves.
+pub fn assert_judged_again(out: &Path) {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().to_str().unwrap().to_owned();
+    let mut again = run_plain(&["run", "--rejudge", out.to_str().unwrap(), "--out", &to]);
+    again.out = dir.path().to_owned();
+    let first = std::fs::read_to_string(out.join("report.json")).unwrap();
+    assert_same_judgement(&serde_json::from_str(&first).unwrap(), &again.report());
+    assert!(again.stdout.contains("nothing moved"), "{}", again.stdout);
+}
+
+/// The same judgement in all that it says, but for words on what is masked. In a run, cases that were not
+/// run are told of last.
+pub fn assert_same_judgement(first: &serde_json::Value, again: &serde_json::Value) {
+    for name in ["items", "cases"] {
+        let sorted = |report: &serde_json::Value| {
+            let mut rows: Vec<String> = report[name]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|row| {
+                    row.to_string()
+                        .replace(" (taken over: the octets are masked)", "")
+                        .replace(" (taken over: the password is not in the archive)", "")
+                })
+                .collect();
+            rows.sort();
+            rows
+        };
+        let (first, again) = (sorted(first), sorted(again));
+        assert_eq!(first.len(), again.len());
+        for (a, b) in first.iter().zip(&again) {
+            assert_eq!(a, b);
+        }
+    }
+    assert_eq!(first["conformance"], again["conformance"]);
+    assert_eq!(first["summary"], again["summary"]);
 }
 
 /// Copies a folder of the package to `to`.

@@ -9,9 +9,9 @@ use serde::de::IgnoredAny;
 
 use super::ArchivedExchange;
 use crate::base::{CaseId, ItemId};
-use crate::event::{CaseResult, CriterionResult, ItemResult, RunInfo, RunOutcome, Silence};
+use crate::event::{CaseResult, CriterionResult, ItemResult, RunInfo, RunOutcome, Silence, Turn};
 use crate::message::Encoding;
-use crate::record::{Archived, Exchange, Failure, HttpMessage, Initiator, Loss};
+use crate::record::{Archived, Exchange, Failure, HttpMessage, Initiator, Loss, Moment};
 use crate::spec::{Role, Version};
 use crate::verdict::{Conformance, Verdict};
 
@@ -105,6 +105,8 @@ pub(super) struct ExchangeLine {
     initiator: By,
     started_ms: u64,
     duration_ms: u64,
+    #[serde(default)]
+    moment: Option<Moment>,
     request: Message,
     #[serde(default)]
     response: Option<Message>,
@@ -173,6 +175,7 @@ impl ExchangeLine {
                 response,
                 started_ms: self.started_ms,
                 duration_ms: self.duration_ms,
+                moment: self.moment,
             }),
             archived: Arc::new(Archived {
                 request: lost_request,
@@ -258,6 +261,8 @@ pub(super) struct CaseFinished {
     silence: Vec<Silence>,
     #[serde(default)]
     declined: Vec<ItemId>,
+    #[serde(default)]
+    turns: Vec<Turn>,
 }
 
 #[derive(Deserialize)]
@@ -294,6 +299,7 @@ impl CaseFinished {
             silence: self.silence,
             declined: self.declined,
             duration_ms: self.duration_ms,
+            turns: self.turns,
         })
     }
 }

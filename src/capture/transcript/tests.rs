@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::ItemId;
 use crate::base::mask::Masker;
-use crate::event::{CriterionResult, Event, Silence, Subscriber};
+use crate::event::{CriterionResult, Event, Silence, Subscriber, Turn};
 use crate::message::{Encoding, Position};
-use crate::record::{Failure, HttpMessage, Initiator};
+use crate::record::{Failure, HttpMessage, Initiator, Moment};
 use crate::report::{Transcript, fixture};
 use crate::spec::Role;
 use crate::verdict::{Part, Place, Verdict};
@@ -214,15 +214,21 @@ fn exchanges() -> impl Strategy<Value = Exchange> {
         response,
         any::<u64>(),
         any::<u64>(),
+        prop::option::of((any::<u32>(), any::<u64>(), any::<u64>())),
     )
         .prop_map(
-            |(number, tester, request, response, started_ms, duration_ms)| Exchange {
+            |(number, tester, request, response, started_ms, duration_ms, moment)| Exchange {
                 number,
                 initiator: if tester { Initiator::Tester } else { Initiator::Iut },
                 request,
                 response,
                 started_ms,
                 duration_ms,
+                moment: moment.map(|(after_turn, came_ms, answered_ms)| Moment {
+                    after_turn,
+                    came_ms,
+                    answered_ms,
+                }),
             },
         )
 }
@@ -274,6 +280,12 @@ fn results() -> impl Strategy<Value = CaseResult> {
             count,
             places,
         });
+    let turn = prop_oneof![
+        Just(Turn::LoggedIn),
+        prop::collection::vec("[a-z-]{1,12}", 0..3).prop_map(Turn::Asked),
+        texts().prop_map(Turn::Silent),
+        texts().prop_map(Turn::Unanswered),
+    ];
     let silence =
         (texts(), texts(), any::<u64>()).prop_map(|(of, proof, waited_ms)| Silence { of, proof, waited_ms });
     (
@@ -282,21 +294,25 @@ fn results() -> impl Strategy<Value = CaseResult> {
         prop::collection::vec(criterion, 0..4),
         prop::collection::vec(silence, 0..2),
         prop::collection::vec(items(), 0..3),
+        prop::collection::vec(turn, 0..4),
     )
         .prop_map(
-            |((title, reason, verdict, server, duration_ms), scr, criteria, silence, declined)| CaseResult {
-                id: CaseId::parse("IMPS-1.2-con-X-S-001").unwrap(),
-                title,
-                scr,
-                role: if server { Role::Server } else { Role::Client },
-                version: if server { Version::V12 } else { Version::V11 },
-                encoding: Encoding::Xml,
-                verdict,
-                reason,
-                criteria,
-                silence,
-                declined,
-                duration_ms,
+            |((title, reason, verdict, server, duration_ms), scr, criteria, silence, declined, turns)| {
+                CaseResult {
+                    id: CaseId::parse("IMPS-1.2-con-X-S-001").unwrap(),
+                    title,
+                    scr,
+                    role: if server { Role::Server } else { Role::Client },
+                    version: if server { Version::V12 } else { Version::V11 },
+                    encoding: Encoding::Xml,
+                    verdict,
+                    reason,
+                    criteria,
+                    silence,
+                    declined,
+                    duration_ms,
+                    turns,
+                }
             },
         )
 }
