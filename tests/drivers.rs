@@ -417,3 +417,50 @@ fn the_committed_schema_is_that_of_the_code() {
         "cases/driver.schema.json is stale: run `UPDATE_SCHEMA=1 cargo test --test drivers`"
     );
 }
+
+/// A driven run that was killed goes on: what is left is run, and the whole is as if it had not been.
+#[test]
+fn a_killed_run_of_a_driver_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let driver = format!("{} reference client", env!("CARGO_BIN_EXE_imps-scr"));
+    let command = |more: &[&str]| {
+        let mut command = common::binary();
+        command
+            .args(["run", "--role", "client", "--csp", "1.2", "--driver", &driver])
+            .args([
+                "--filter",
+                "group(LOGINP) | group(LOGIN) | group(KALIVE) - tag(time)",
+            ])
+            .args(more)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        command
+    };
+    let transcript = out.join("transcript.ndjson");
+    let finished = || {
+        let text = std::fs::read_to_string(&transcript).unwrap_or_default();
+        text.matches("\"event\":\"case-finished\"").count()
+    };
+    let mut child = command(&["--out", out.to_str().unwrap()]).spawn().unwrap();
+    while finished() == 0 {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = finished();
+    let code = command(&["--resume", out.to_str().unwrap()])
+        .status()
+        .unwrap()
+        .code();
+    assert_eq!(code, Some(0), "everything selected passes");
+    let text = std::fs::read_to_string(out.join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let cases = report["cases"].as_array().unwrap();
+    assert!(cases.len() > before, "{} cases", cases.len());
+    assert!(
+        cases.iter().all(|c| c["verdict"] == "pass"),
+        "{}",
+        report["findings"]
+    );
+}

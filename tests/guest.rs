@@ -78,16 +78,10 @@ fn nothing_is_left_open_after_an_interruption() {
 }
 
 #[test]
-fn nothing_is_left_open_after_a_whole_run_with_failures() {
+fn nothing_is_left_open_after_a_whole_run() {
     let live = live();
-    // A login with the password of another account fails cases; sessions that opened are closed all the same.
     let finished = run_against(&live.peer, &common::QUICK);
-    assert_eq!(
-        finished.code,
-        Some(5),
-        "derived claims and a filter: {}",
-        finished.stderr
-    );
+    assert_eq!(finished.items("fail"), Vec::<String>::new());
     assert_eq!(live.engine.lock().unwrap().open_sessions(), 0);
 }
 

@@ -49,7 +49,7 @@ impl Agreed {
                 let refused = given.child(answer, "Functions");
                 self.refused = Some(
                     refused
-                        .map(|f| services::functions(syntax, version, given, f, true))
+                        .map(|f| services::functions(syntax, version, given, f))
                         .unwrap_or_default(),
                 );
             }
@@ -105,11 +105,11 @@ fn service(
     same_client(version, "SERVN", 4, (asked, request), (given, answer), &mut out);
     let wanted = asked
         .child(request, "Functions")
-        .map(|f| services::functions(syntax, version, asked, f, false))
+        .map(|f| services::functions(syntax, version, asked, f))
         .unwrap_or_default();
     let refused = given
         .child(answer, "Functions")
-        .map(|f| (f, services::functions(syntax, version, given, f, true)));
+        .map(|f| (f, services::functions(syntax, version, given, f)));
     if let Some((node, refused)) = &refused {
         let stray: Vec<&str> = refused.difference(&wanted).map(String::as_str).collect();
         // An empty WVCSPFeat refuses everything that was wanted, whatever else there is.

@@ -10,20 +10,13 @@ use crate::spec::syntax::Syntax;
 pub type Functions = BTreeSet<String>;
 
 /// The functions that a `Functions` or `AllFunctions` element names: an empty element names all below
-/// it. With `empty_is_all`, an empty `WVCSPFeat` names everything: so it does where functions are *not*
-/// granted (SN-2), while a client that wants nothing sends the same.
-pub fn functions(
-    syntax: &Syntax,
-    version: Version,
-    tree: &Tree,
-    of: NodeId,
-    empty_is_all: bool,
-) -> Functions {
+/// it, and an empty `WVCSPFeat` everything (SN-1, SN-2).
+pub fn functions(syntax: &Syntax, version: Version, tree: &Tree, of: NodeId) -> Functions {
     let mut out = Functions::new();
     let Some(root) = tree.child(of, "WVCSPFeat") else {
         return out;
     };
-    let whole = empty_is_all && tree.elements(root).next().is_none();
+    let whole = tree.elements(root).next().is_none();
     for feature in syntax.features() {
         let found = tree.child(root, &feature.name);
         let all_of_feature = whole || found.is_some_and(|f| tree.elements(f).next().is_none());
@@ -110,19 +103,18 @@ mod tests {
     use crate::base::FileSet;
     use crate::message::Elem;
 
-    fn of(feat: Elem, empty_is_all: bool) -> Functions {
+    fn of(feat: Elem) -> Functions {
         let syntax = Syntax::from_files(&FileSet::tables()).unwrap_or_else(|e| panic!("{e}"));
         let tree = Elem::new("Functions").with(feat).into_tree();
-        functions(&syntax, Version::V12, &tree, tree.root(), empty_is_all)
+        functions(&syntax, Version::V12, &tree, tree.root())
     }
 
     #[test]
     fn an_empty_element_names_all_below_it() {
         let syntax = Syntax::from_files(&FileSet::tables()).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(of(Elem::new("WVCSPFeat"), true), all(&syntax, Version::V12));
-        assert!(of(Elem::new("WVCSPFeat"), false).is_empty());
+        assert_eq!(of(Elem::new("WVCSPFeat")), all(&syntax, Version::V12));
         let search = Elem::new("FundamentalFeat").with(Elem::new("SearchFunc"));
-        let found = of(Elem::new("WVCSPFeat").with(search), true);
+        let found = of(Elem::new("WVCSPFeat").with(search));
         assert_eq!(found.into_iter().collect::<Vec<_>>(), ["SRCH", "STSRC"]);
         assert_eq!(all(&syntax, Version::V11).len(), 38);
         assert_eq!(all(&syntax, Version::V12).len(), 41);
@@ -131,10 +123,10 @@ mod tests {
     #[test]
     fn markers_stand_for_themselves_and_getju_in_either_group() {
         let marked = Elem::new("WVCSPFeat").with(Elem::new("FundamentalFeat").with(Elem::new("MF")));
-        assert_eq!(of(marked, true).into_iter().collect::<Vec<_>>(), ["MF"]);
+        assert_eq!(of(marked).into_iter().collect::<Vec<_>>(), ["MF"]);
         let other = Elem::new("GroupFeat").with(Elem::new("GroupUseFunc").with(Elem::new("GETJU")));
         assert_eq!(
-            of(Elem::new("WVCSPFeat").with(other), true)
+            of(Elem::new("WVCSPFeat").with(other))
                 .into_iter()
                 .collect::<Vec<_>>(),
             ["GETJU"]

@@ -10,7 +10,7 @@ use crate::capture::{self, Archive};
 use crate::event::{CaseResult, Event, RunInfo};
 use crate::report::{Collector, write_all};
 use crate::run::resume::{differences, replay_case};
-use crate::run::{Bus, Iut};
+use crate::run::{Bus, Iut, Upper};
 
 use super::run::{Args, exit, write_ics};
 use super::{Common, Failure, exit::Exit, output};
@@ -53,9 +53,16 @@ pub(super) fn filled(args: &Args, info: &RunInfo) -> Args {
 
 /// Whether what is asked for now is what was begun.
 pub(super) fn check(archive: &Archive, iut: &Iut, now: &RunInfo, masker: &Masker) -> Result<(), Failure> {
-    if matches!(iut, Iut::Client { .. }) {
+    let watched = matches!(
+        iut,
+        Iut::Client {
+            upper: Upper::Nobody { .. },
+            ..
+        }
+    );
+    if watched {
         return Err(Failure::Usage(
-            "--resume: the run of a client cannot be gone on with: what it did is one story\n  \
+            "--resume: a client that was watched cannot be watched on: what it did is one story\n  \
              fix: start the run again"
                 .to_owned(),
         ));

@@ -40,6 +40,7 @@ pub struct RawEdit {
     empty: Option<bool>,
     poll: Option<bool>,
     status: Option<u16>,
+    poll_min: Option<u32>,
     chunked: Option<bool>,
     expect_continue: Option<bool>,
 }
@@ -77,6 +78,8 @@ pub enum Edit {
     Poll(bool),
     /// Puts Status with this code in the place of every primitive.
     Status(u16),
+    /// Agrees on so many seconds between polls, where the version has ServerPollMin.
+    PollMin(u32),
     /// After encoding: replaces this text by that, everywhere.
     Replace(String, String),
     /// After encoding: keeps only so many octets.
@@ -108,7 +111,7 @@ pub enum Edit {
 }
 
 const ONE_KIND: &str = "an edit needs exactly one of drop, double, swap, set, rename, namespace, add, attribute, \
-     poll, status, replace, truncate, bytes, prepend, charset, media-type, http-status, method, silent, close, twice, \
+     poll, poll-min, status, replace, truncate, bytes, prepend, charset, media-type, http-status, method, silent, close, twice, \
      empty, chunked, expect-continue";
 
 impl RawEdit {
@@ -126,6 +129,7 @@ impl RawEdit {
             self.attribute.is_some(),
             self.poll.is_some(),
             self.status.is_some(),
+            self.poll_min.is_some(),
             self.replace.is_some(),
             self.truncate.is_some(),
             self.bytes.is_some(),
@@ -192,6 +196,10 @@ impl TryFrom<RawEdit> for Edit {
             RawEdit {
                 status: Some(code), ..
             } => Edit::Status(code),
+            RawEdit {
+                poll_min: Some(seconds),
+                ..
+            } => Edit::PollMin(seconds),
             RawEdit {
                 replace: Some(from),
                 with,
@@ -265,6 +273,7 @@ impl std::fmt::Display for Edit {
                 if *first { "first" } else { "last" }
             ),
             Edit::Attribute(path, name, value) => write!(f, "{path} has the attribute {name}=`{value}`"),
+            Edit::PollMin(seconds) => write!(f, "ServerPollMin is {seconds}"),
             Edit::Status(code) => write!(f, "Status {code} stands in the place of the primitive"),
             Edit::Poll(on) => write!(f, "Poll is {}", if *on { "T" } else { "F" }),
             Edit::Replace(from, with) => write!(f, "`{from}` is replaced by `{with}` in the octets"),
@@ -396,12 +405,13 @@ impl Draft {
             | Edit::Attribute(..)
             | Edit::Poll(_)
             | Edit::Status(_)
+            | Edit::PollMin(_)
             | Edit::Twice => {
                 let tree = self.tree.as_mut().ok_or("there is no message to edit")?;
                 let before = tree.clone();
                 edit_tree(tree, version, edit, kept)?;
                 // Setting a value that happens to be there is no mistake of the case.
-                if *tree == before && !matches!(edit, Edit::Set(..)) {
+                if *tree == before && !matches!(edit, Edit::Set(..) | Edit::PollMin(_)) {
                     return Err(format!("an edit changes nothing: {edit:?}"));
                 }
             }
@@ -488,6 +498,7 @@ fn edit_tree(
             }
         }
         Edit::Poll(on) => set_poll(tree, version, *on),
+        Edit::PollMin(seconds) => set_poll_min(tree, *seconds)?,
         Edit::Status(code) => {
             let contents = tree.walk(tree.root());
             let contents = contents
@@ -520,6 +531,36 @@ fn edit_tree(
 }
 
 /// Sets the Poll flag that is there, or puts one where the version has it.
+/// ServerPollMin of what was agreed: changed, or put where the models have it.
+fn set_poll_min(tree: &mut Tree, seconds: u32) -> Result<(), String> {
+    let list = tree
+        .walk(tree.root())
+        .into_iter()
+        .find(|e| {
+            matches!(
+                tree.get(*e).name.as_str(),
+                "AgreedCapabilityList" | "CapabilityList"
+            )
+        })
+        .ok_or("there is no list of capabilities to change")?;
+    let id = match tree.child(list, "ServerPollMin") {
+        Some(id) => id,
+        None => {
+            // What stands behind it in 1.1, and in 1.2.
+            let behind = tree
+                .child(list, "DefaultLanguage")
+                .or_else(|| tree.child(list, "CIRURL"));
+            let at = behind.and_then(|b| tree.index_in_parent(b)).unwrap_or(usize::MAX);
+            let namespace = tree.get(list).namespace.clone();
+            let id = tree.detached("ServerPollMin", namespace);
+            tree.attach(list, id, at);
+            id
+        }
+    };
+    tree.set_text(id, &seconds.to_string());
+    Ok(())
+}
+
 fn set_poll(tree: &mut Tree, version: Version, on: bool) {
     let word = if on { "T" } else { "F" };
     let present: Vec<NodeId> = tree

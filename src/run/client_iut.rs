@@ -35,6 +35,8 @@ use super::tally::Tally;
 
 enum Stop {
     Inconclusive(String),
+    /// The client does not do what the case is about.
+    Inapplicable(String),
     Charged,
     Error(String),
 }
@@ -570,19 +572,24 @@ impl Runner<'_> {
         } else {
             edits
         };
-        let encoded = draft.encode(edits, &|name| self.kept.get(name).cloned());
+        let changed = draft.clone().encode(edits, &|name| self.kept.get(name).cloned());
         let moment = |answered_ms| Moment {
             after_turn: came.after_turn,
             came_ms: came.at_ms,
             answered_ms,
         };
-        let encoded = match encoded {
+        // What cannot be changed goes out as it is: the client is not to pay for what the case wants.
+        let unchanged = |_| draft.encode(&[], &|_| None);
+        let why = changed.as_ref().err().map(|e| {
+            format!("does not apply: what this client asks gets no answer that could be changed: {e}")
+        });
+        let encoded = match changed.or_else(unchanged) {
             Ok(encoded) => encoded,
             Err(e) => {
                 // It came all the same, and counts.
                 let moment = moment(self.answered_ms);
                 self.record(came.request, Err(Failure::Cancelled), came.since, moment);
-                let why = format!("what the client sent gets no answer that could be changed: {e}");
+                let why = format!("what the client sent gets no answer: {e}");
                 self.meeting.left_unanswered(&why);
                 return Err(Stop::Inconclusive(why));
             }
@@ -596,7 +603,10 @@ impl Runner<'_> {
         let moment = moment(self.answered_ms);
         self.record(came.request, response, came.since, moment);
         let _ = sender.send(answer);
-        Ok(())
+        match why {
+            Some(why) => Err(Stop::Inapplicable(why)),
+            None => Ok(()),
+        }
     }
 
     /// Takes what was answered then for the answer of now.
@@ -768,15 +778,22 @@ impl Runner<'_> {
 
     fn finish(mut self, stop: Option<Stop>, started: Instant) -> CaseOutput {
         let mut reason = String::new();
+        let mut applies = true;
         match stop {
             None | Some(Stop::Charged) => {}
             Some(Stop::Inconclusive(text)) => reason = text,
+            Some(Stop::Inapplicable(text)) => {
+                reason = text;
+                applies = false;
+            }
             Some(Stop::Error(text)) => {
                 suite_error(&mut self.judge, self.case, &text);
                 reason = text;
             }
         }
-        unreached(&mut self.judge, self.case, &[], &reason);
+        if applies {
+            unreached(&mut self.judge, self.case, &[], &reason);
+        }
         if !self.seen {
             self.judge
                 .tally
@@ -787,9 +804,17 @@ impl Runner<'_> {
         CaseOutput {
             dead: !self.seen,
             declined: Vec::new(),
-            result: CaseResult {
-                turns: self.meeting.into_turns(),
-                ..result(self.case, self.judge, reason, silence, started)
+            result: {
+                let result = result(self.case, self.judge, reason, silence, started);
+                CaseResult {
+                    turns: self.meeting.into_turns(),
+                    // The general rules were judged; the case itself was not run.
+                    verdict: match applies {
+                        true => result.verdict,
+                        false => Verdict::None,
+                    },
+                    ..result
+                }
             },
             exchanges,
         }

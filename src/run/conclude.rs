@@ -31,7 +31,9 @@ pub fn unreached(judge: &mut Judge<'_>, case: &Case, declined: &[ItemId], reason
         let applies = row.is_none_or(|i| i.applies_to(judge.version));
         // A rule that found nothing to judge in a case that ran to its end: the item stays untouched.
         let idle = reason.is_empty() && row.is_some_and(|i| i.status == Status::Optional);
-        if judge.tally.has(item) || declined.contains(item) || !applies || idle {
+        // A general rule that a case only mentions is judged by every other case.
+        let general = item != &case.scr[0] && item.as_str().starts_with("CSP-ENV-");
+        if judge.tally.has(item) || declined.contains(item) || !applies || idle || general {
             continue;
         }
         let text = if reason.is_empty() {

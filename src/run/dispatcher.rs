@@ -143,20 +143,10 @@ pub async fn run(
     let (roles, mut versions) = scope(iut, options);
     let filter = options.filter.as_ref().map(|(_, f)| f);
     let plan = Plan::new(suite, &roles, &versions, filter);
-    let mut state = State::default();
-    match &options.prior {
-        Some(prior) => {
-            state.results.extend(prior.results().cloned());
-            state.declined.extend(prior.declined().cloned());
-        }
-        None => bus.emit(&Event::RunStarted(Arc::new(info(
-            suite,
-            iut,
-            options,
-            &roles,
-            &versions,
-            plan.units.len(),
-        )))),
+    let mut state = State::after(options.prior.as_ref());
+    if options.prior.is_none() {
+        let about = info(suite, iut, options, &roles, &versions, plan.units.len());
+        bus.emit(&Event::RunStarted(Arc::new(about)));
     }
     let peers = Peers::start(suite, iut, options, epoch).await?;
     let mut stop = std::pin::pin!(stop);
@@ -242,6 +232,18 @@ pub(super) struct State {
     troubled: bool,
     dead_in_a_row: usize,
     pub(super) done: usize,
+}
+
+impl State {
+    /// The state of a run that goes on where an earlier attempt ended.
+    pub(super) fn after(prior: Option<&Prior>) -> Self {
+        let mut state = Self::default();
+        if let Some(prior) = prior {
+            state.results.extend(prior.results().cloned());
+            state.declined.extend(prior.declined().cloned());
+        }
+        state
+    }
 }
 
 /// Roles and versions of a run.

@@ -68,7 +68,7 @@ impl Call<'_> {
         let mut station = Station::new(self.suite, listener, host, tester, manners);
         let (_, wanted) = dispatcher::scope(self.iut, self.options);
         let mut stop = std::pin::pin!(stop);
-        let mut state = State::default();
+        let mut state = State::after(self.options.prior.as_ref());
 
         let (foreseen, chosen) = self.foresee(&wanted).await;
         console.say(&foreseen.words(patience));
@@ -87,7 +87,7 @@ impl Call<'_> {
         let left_out = plan
             .units
             .iter()
-            .filter(|u| !is_generated(u.case) && !chosen.contains(&u.case.id));
+            .filter(|u| !is_generated(u.case) && !chosen.contains(&u.case.id) && !self.is_done(u));
         for unit in left_out {
             let reason = format!("a person is asked for no more than {MOST_PROMPTS} things: needs a driver");
             let result = dispatcher::not_run(unit.case, unit.version, &reason);
@@ -163,7 +163,7 @@ impl Call<'_> {
             .plan(versions)
             .units
             .iter()
-            .filter(|u| !is_generated(u.case))
+            .filter(|u| !is_generated(u.case) && !self.is_done(u))
             .map(|u| u.case.id.clone())
             .collect();
         let mut costs = self.rehearse(version, &chosen).await;

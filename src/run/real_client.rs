@@ -136,10 +136,20 @@ impl Call<'_> {
     }
 
     pub(super) fn started(&self, bus: &mut Bus, address: SocketAddr, versions: &[Version], planned: usize) {
+        if self.options.prior.is_some() {
+            // Told already, with what was done before.
+            return;
+        }
         let (roles, _) = dispatcher::scope(self.iut, self.options);
         let mut about = dispatcher::info(self.suite, self.iut, self.options, &roles, versions, planned);
         about.address = address.to_string();
         bus.emit(&Event::RunStarted(Arc::new(about)));
+    }
+
+    /// Whether an earlier attempt of the run came to the end of a case.
+    pub(super) fn is_done(&self, unit: &Unit<'_>) -> bool {
+        let prior = self.options.prior.as_ref();
+        prior.is_some_and(|p| p.has(&unit.case.id, unit.version))
     }
 
     pub(super) fn plan(&self, versions: &[Version]) -> Plan<'_> {
@@ -159,7 +169,7 @@ impl Call<'_> {
         let plan = self.plan(&versions);
         let address = listener.address;
         self.started(bus, address, &versions, plan.units.len());
-        let mut state = State::default();
+        let mut state = State::after(self.options.prior.as_ref());
         let mut stop = std::pin::pin!(stop);
         let started = tokio::select! {
             biased;
@@ -230,7 +240,7 @@ impl Call<'_> {
     ) -> Result<(), Gone> {
         let mut spoken: Option<Version> = None;
         let mut refused: Option<(Version, String)> = None;
-        for unit in &plan.units {
+        for unit in plan.units.iter().filter(|u| !self.is_done(u)) {
             if let Some(why) = station.dead().map(str::to_owned) {
                 self.revive(station, &why, bus, state).await?;
                 spoken = None;

@@ -8,7 +8,7 @@ use crate::base::{CaseId, ItemId};
 use crate::capture::{Archive, ArchivedCase, ArchivedExchange};
 use crate::event::{CaseResult, Event, RunInfo};
 use crate::record::Initiator;
-use crate::spec::Version;
+use crate::spec::{Role, Version};
 
 use super::Bus;
 
@@ -189,5 +189,7 @@ pub fn differences(then: &RunInfo, now: &RunInfo, masker: &Masker) -> Vec<(&'sta
     .into_iter()
     // An archive may have been written with secrets, and then holds what is masked now.
     .filter(|(_, a, b)| a != b && masker.text(a) != *b)
+    // A client is told anew where it is waited for.
+    .filter(|(what, ..)| *what != "address" || now.roles != [Role::Client])
     .collect()
 }

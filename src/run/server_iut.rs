@@ -265,6 +265,8 @@ impl<'a> Runner<'a> {
             return match field {
                 "user" => Some(credentials.user.clone()),
                 "password" => Some(credentials.password.clone()),
+                "password-other-case" => Some(other_case(&credentials.password)),
+                "password-and-more" => Some(format!("{}x", credentials.password)),
                 "password-base64" => {
                     Some(base64::engine::general_purpose::STANDARD.encode(&credentials.password))
                 }
@@ -846,6 +848,19 @@ impl<'a> Runner<'a> {
 fn sent_digest(tree: &Tree) -> Option<String> {
     let path = crate::message::Path::parse("Login-Request/DigestBytes").ok()?;
     path.first(tree).map(|id| tree.text(id))
+}
+
+/// A password that only a comparison without case takes for the right one; where it has no letters, another.
+fn other_case(password: &str) -> String {
+    let swap = |c: char| match c.is_ascii_lowercase() {
+        true => c.to_ascii_uppercase(),
+        false => c.to_ascii_lowercase(),
+    };
+    let swapped: String = password.chars().map(swap).collect();
+    match swapped == password {
+        true => format!("{password}A"),
+        false => swapped,
+    }
 }
 
 /// A short word that tells cases apart in what a run creates; no protection is meant.

@@ -55,8 +55,10 @@ impl Conversation {
             .transactions
             .iter()
             .all(|t| t.mode == Mode::Response && self.disconnects.contains(&t.id));
+        // Who got no answer does not know what became of the session.
+        let repeats = given.transactions.iter().all(|t| self.repeatable.contains(&t.id));
         if let (SessionType::Inband, Some(id), false) =
-            (&given.session_type, &given.session_id, to_disconnect)
+            (&given.session_type, &given.session_id, to_disconnect || repeats)
         {
             self.session_of_client(id, &given, &path, &mut out);
         }
@@ -247,6 +249,8 @@ impl Conversation {
                     path,
                 ));
             }
+            // The same once more after a fault of the transport (HT-6).
+            Mode::Request if self.repeatable.contains(&transaction.id) => {}
             Mode::Request if !transaction.id.is_empty() && transaction.name != "Login-Request" => {
                 let fresh = self.used.insert(transaction.id.clone());
                 out.push(self.judge(
@@ -272,6 +276,11 @@ impl Conversation {
     /// Follows what the client got for the message that was judged last.
     pub fn answered(&mut self, syntax: &Syntax, sent: &Tree, answer: Option<&Tree>) {
         self.poll_promised = false;
+        if answer.is_none() {
+            let sent = Envelope::of(sent).map(|e| e.transactions).unwrap_or_default();
+            let ids = sent.into_iter().map(|t| t.id).filter(|id| !id.is_empty());
+            self.repeatable.extend(ids);
+        }
         let names: Vec<String> = Envelope::of(sent)
             .map(|e| e.transactions.into_iter().map(|t| t.name).collect())
             .unwrap_or_default();

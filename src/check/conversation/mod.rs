@@ -69,6 +69,8 @@ pub struct Conversation {
     waiting: BTreeMap<String, String>,
     /// TransactionIDs that have their final answer.
     answered: BTreeSet<String>,
+    /// TransactionIDs of the client that got no answer: it may repeat them (HT-6).
+    repeatable: BTreeSet<String>,
     /// TransactionIDs of Disconnect requests, which nobody answers.
     disconnects: BTreeSet<String>,
     login_refused: bool,
@@ -92,6 +94,7 @@ impl Conversation {
             used: BTreeSet::new(),
             waiting: BTreeMap::new(),
             answered: BTreeSet::new(),
+            repeatable: BTreeSet::new(),
             disconnects: BTreeSet::new(),
             login_refused: false,
             poll_promised: false,

@@ -229,7 +229,9 @@ impl Conversation {
             path.clone(),
         ));
         if !served {
-            out.push(self.judge("SERVN", 8, "code-of-refused", code == Some(506), text, path));
+            // 405 and 501 say that the server never had it (TR-8).
+            let told = matches!(code, Some(506 | 405 | 501));
+            out.push(self.judge("SERVN", 8, "code-of-refused", told, text, path));
         }
     }
 

@@ -42,6 +42,10 @@ pub fn served_functions() -> Vec<String> {
 pub enum ServerFault {
     /// Takes any password.
     AcceptsAnyPassword,
+    /// Compares passwords without case.
+    IgnoresPasswordCase,
+    /// Takes a password that only begins right.
+    TakesLongerPasswords,
     /// Lets users in that it does not know.
     AcceptsAnyUser,
     /// Takes any digest.

@@ -84,7 +84,7 @@ impl ServerEngine {
         let offered: Functions = self.config.functions.iter().cloned().collect();
         let wanted: Functions = tree
             .child(request, "Functions")
-            .map(|f| services::functions(syntax, version, tree, f, false))
+            .map(|f| services::functions(syntax, version, tree, f))
             .unwrap_or_default();
         // Markers stand for mandatory functions, which are never refused (SN-5).
         let mut refused: Functions = wanted
