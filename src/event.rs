@@ -128,7 +128,7 @@ pub enum Turn {
     Asked(Vec<String>),
     /// Nothing came any more; why what was asked was not done, or empty.
     Silent(String),
-    /// The last message got no answer, for this reason.
+    /// The last message did not get the answer that the case wants, for this reason.
     Unanswered(String),
 }
 

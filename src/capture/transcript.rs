@@ -55,7 +55,11 @@ impl ArchivedCase {
     pub fn is_finished(&self) -> bool {
         self.result
             .as_ref()
-            .is_some_and(|r| !r.criteria.is_empty() || !r.declined.is_empty() || !self.exchanges.is_empty())
+            // One that was cut short has a reason and nothing else.
+            .is_some_and(|r| {
+                let whole = !self.exchanges.is_empty() && r.reason.is_empty();
+                !r.criteria.is_empty() || !r.declined.is_empty() || whole
+            })
     }
 }
 

@@ -136,6 +136,23 @@ pub fn check(case: &Case, items: &Items) -> Result<(), (&'static str, String, St
     if case.procedure.is_empty() {
         return Err(("procedure", "a case without a step".to_owned(), String::new()));
     }
+    for (part, steps) in [
+        ("preconditions", &case.preconditions),
+        ("procedure", &case.procedure),
+        ("after", &case.after),
+    ] {
+        if steps
+            .iter()
+            .any(|s| s.side().is_some_and(|side| side != case.object))
+        {
+            return Err((
+                part,
+                format!("a step of this case is for the {} under test", case.object.peer()),
+                "`send`, `bytes` and `expect` are for servers; `stimulate`, `on` and `reply` for clients"
+                    .to_owned(),
+            ));
+        }
+    }
     let mut charged: Vec<&crate::base::ItemId> = Vec::new();
     for step in &case.procedure {
         step.items(&mut charged);

@@ -183,6 +183,18 @@ impl RawStep {
         self.only_fields_of_its_kind()?;
         let lane = self.lane.clone().unwrap_or_else(|| "A".to_owned());
         let edits = self.edit.clone().unwrap_or_default();
+        let of_answers = edits.iter().any(|e| matches!(e, Edit::HttpStatus(_)));
+        let of_requests = edits
+            .iter()
+            .any(|e| matches!(e, Edit::Method(_) | Edit::ExpectContinue));
+        if self.send.is_some() && of_answers || self.reply.is_some() && of_requests {
+            return Err(
+                "`http-status` is for answers, `method` and `expect-continue` for requests".to_owned(),
+            );
+        }
+        if let Some(code) = self.settled_by.iter().flatten().find(|c| **c < 400) {
+            return Err(format!("`settled-by` is for refusals; {code} says success"));
+        }
         let tests = self
             .tests
             .iter()

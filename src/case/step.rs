@@ -3,7 +3,7 @@
 use crate::base::ItemId;
 use crate::codec::deviation::Edit;
 use crate::message::Path;
-use crate::spec::Command;
+use crate::spec::{Command, Role};
 
 /// One step, with the line it was written on.
 #[derive(Debug, Clone, PartialEq)]
@@ -197,6 +197,16 @@ impl Step {
             _ => return,
         };
         out.push(lane.clone());
+    }
+
+    /// The side that must be under test for this step, if it is for one alone.
+    pub fn side(&self) -> Option<Role> {
+        match self {
+            Step::Send { .. } | Step::Bytes(_) | Step::Expect { .. } => Some(Role::Server),
+            Step::Stimulate(_) | Step::On { .. } | Step::Reply { .. } => Some(Role::Client),
+            Step::Repeat { steps, .. } => steps.iter().find_map(Step::side),
+            Step::Keep { .. } | Step::Fence(_) | Step::Wait { .. } => None,
+        }
     }
 
     /// The items that this step may charge.

@@ -218,7 +218,12 @@ impl TryFrom<RawEdit> for Edit {
             }
             RawEdit {
                 media_type: Some(t), ..
-            } => Edit::MediaType(t),
+            } => {
+                if !t.bytes().all(|b| b == b' ' || b == b'\t' || b.is_ascii_graphic()) {
+                    return Err("a media type holds no line break and nothing beyond ASCII".to_owned());
+                }
+                Edit::MediaType(t)
+            }
             RawEdit {
                 http_status: Some(s), ..
             } => {
@@ -227,7 +232,16 @@ impl TryFrom<RawEdit> for Edit {
                 }
                 Edit::HttpStatus(s)
             }
-            RawEdit { method: Some(m), .. } => Edit::Method(m),
+            RawEdit { method: Some(m), .. } => {
+                if m.is_empty()
+                    || !m
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+                {
+                    return Err(format!("`{m}` is no HTTP method: letters, digits and hyphens"));
+                }
+                Edit::Method(m)
+            }
             RawEdit {
                 silent: Some(true), ..
             } => Edit::Silent,

@@ -604,7 +604,10 @@ impl Runner<'_> {
         self.record(came.request, response, came.since, moment);
         let _ = sender.send(answer);
         match why {
-            Some(why) => Err(Stop::Inapplicable(why)),
+            Some(why) => {
+                self.meeting.left_unanswered(&why);
+                Err(Stop::Inapplicable(why))
+            }
             None => Ok(()),
         }
     }
@@ -614,16 +617,14 @@ impl Runner<'_> {
         let exchange = &kept.exchange;
         self.answered_ms = exchange.moment.map_or(0, |m| m.answered_ms);
         self.exchanges.push(Arc::clone(exchange));
-        let unanswered = match &exchange.response {
-            Ok(_) => None,
-            Err(_) => self.meeting.was_unanswered(),
-        };
-        if let Some(why) = unanswered {
-            return Err(Stop::Inconclusive(why));
+        let unanswered = self.meeting.was_unanswered();
+        if let (Err(_), Some(why)) = (&exchange.response, &unanswered) {
+            return Err(Stop::Inconclusive(why.clone()));
         }
         let answered = self.follow(found, &exchange.response);
         self.keep_challenge(answered.as_ref());
-        Ok(())
+        // It was answered all the same, as it would have been without the case.
+        unanswered.map_or(Ok(()), |why| Err(Stop::Inapplicable(why)))
     }
 
     /// Follows the conversation by what went out; gives what the client could read of it.

@@ -339,16 +339,20 @@ impl<'a> Meeting<'a> {
         }
     }
 
-    /// Notes that a message got no answer because none could be made.
+    /// Notes that a message did not get the answer that the case wants because none could be made.
     pub fn left_unanswered(&mut self, why: &str) {
         self.turns.push(Turn::Unanswered(why.to_owned()));
     }
 
-    /// Why the message that was recorded last got no answer, in an archive.
+    /// Why the message that was recorded last did not get the answer that the case wants, in an archive.
     pub fn was_unanswered(&mut self) -> Option<String> {
         let With::Archive(tape) = &mut self.with else {
             return None;
         };
+        // A note that stands after another message is about that one.
+        if tape.is_next_there() {
+            return None;
+        }
         let Some(Turn::Unanswered(why)) = tape.turns.get(tape.at) else {
             return None;
         };

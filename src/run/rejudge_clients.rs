@@ -142,6 +142,9 @@ pub(super) fn settled(
     exchanges: &[ArchivedExchange],
 ) -> CaseResult {
     result.duration_ms = old.duration_ms;
+    // A case that does not apply stays so, whatever its messages broke on the way.
+    let inapplicable =
+        (result.verdict == Verdict::None && !result.criteria.is_empty()).then_some(Verdict::None);
     for silence in &mut result.silence {
         let then = old
             .silence
@@ -153,6 +156,7 @@ pub(super) fn settled(
         take_over_masked(suite, &mut result, old, exchanges);
     }
     take_over_digests(suite, &mut result, old);
+    result.verdict = inapplicable.unwrap_or(result.verdict);
     result
 }
 

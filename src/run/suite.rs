@@ -41,6 +41,17 @@ impl Suite {
         let tables = Tables::load(table_files)?;
         let checker = Arc::new(Checker::new(Arc::clone(&tables.syntax)));
         let mut cases = case::load(case_files, &tables.items)?;
+        for case in cases.iter() {
+            let known = |id: &str| tables.transactions.iter().any(|t| t.id == id);
+            if let Some(cover) = case.covers.iter().find(|c| !known(&c.transaction)) {
+                return Err(FileError::new(
+                    &case.file,
+                    case.line,
+                    format!("{} covers {cover}, and there is no such transaction", case.id),
+                )
+                .fix("the numbers stand in csp-transactions.yaml"));
+            }
+        }
         let faults = fault::load(case_files)?;
         for fault in &faults {
             if let Some(id) = fault.breaks.iter().find(|id| tables.items.get(id).is_none()) {

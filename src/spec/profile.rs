@@ -524,6 +524,19 @@ fn check_headers(doc: &Document<raw::Profile>) -> Result<(), FileError> {
                 .error(&path, "this is not the name of a header field")
                 .fix("use letters, digits and hyphens"));
         }
+        let own = [
+            "content-type",
+            "content-length",
+            "host",
+            "transfer-encoding",
+            "connection",
+            "expect",
+        ];
+        if own.iter().any(|o| name.eq_ignore_ascii_case(o)) {
+            return Err(doc
+                .error(&path, "the suite sends this header field itself")
+                .fix("remove the line"));
+        }
         if !value
             .chars()
             .all(|c| c == ' ' || c == '\t' || c.is_ascii_graphic())
