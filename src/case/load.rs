@@ -148,7 +148,8 @@ pub fn check(case: &Case, items: &Items) -> Result<(), (&'static str, String, St
             return Err((
                 part,
                 format!("a step of this case is for the {} under test", case.object.peer()),
-                "`send`, `bytes` and `expect` are for servers; `stimulate`, `on` and `reply` for clients"
+                "`send`, `bytes`, `expect`, `receive` and `nothing` are for servers; `stimulate`, `on` and `reply` \
+                 for clients"
                     .to_owned(),
             ));
         }
@@ -196,7 +197,13 @@ fn expand(raw: &[RawStep], fragments: &Fragments, depth: usize, out: &mut Vec<St
                 let known: Vec<&str> = fragments.keys().map(String::as_str).collect();
                 format!("no fragment `{name}`; there are {}", known.join(", "))
             })?;
-            expand(steps, fragments, depth + 1, out)?;
+            match step.lane() {
+                Some(lane) => {
+                    let there: Vec<RawStep> = steps.iter().map(|s| s.in_lane(lane)).collect();
+                    expand(&there, fragments, depth + 1, out)?;
+                }
+                None => expand(steps, fragments, depth + 1, out)?,
+            }
             continue;
         }
         out.push(step.to_step(&mut |inner| {

@@ -10,7 +10,7 @@ use crate::spec::Command;
 use crate::spec::{Role, Version};
 
 use super::Cover;
-use super::step::{Condition, Expected, Fence, Incoming, Step, Test, Wait};
+use super::step::{Condition, Expected, Fence, Incoming, Reply, Step, Test, Wait, Wanted};
 
 /// `cases/<group>/*.yaml`
 #[derive(Debug, Deserialize)]
@@ -90,6 +90,11 @@ pub struct RawStep {
     silent: Option<Vec<String>>,
     wait: Option<RawWait>,
     settled_by: Option<Vec<u16>>,
+    receive: Option<String>,
+    nothing: Option<String>,
+    #[serde(rename = "match")]
+    matching: Option<Vec<RawTest>>,
+    answer: Option<String>,
     repeat: Option<u32>,
     #[serde(rename = "do")]
     steps: Option<Vec<RawStep>>,
@@ -113,6 +118,8 @@ pub struct RawTest {
     same_as: Option<String>,
     differs_from: Option<String>,
     class: Option<u16>,
+    includes: Option<String>,
+    excludes: Option<String>,
     digest: Option<Path>,
 }
 
@@ -172,11 +179,14 @@ impl RawStep {
             self.keep.is_some(),
             self.fence.is_some(),
             self.wait.is_some(),
+            self.receive.is_some(),
+            self.nothing.is_some(),
             self.repeat.is_some(),
         ];
         if kinds.iter().filter(|k| **k).count() != 1 {
             return Err(
-                "a step needs exactly one of send, bytes, expect, stimulate, on, reply, keep, fence, wait, repeat, use"
+                "a step needs exactly one of send, bytes, expect, receive, nothing, stimulate, on, reply, keep, fence, \
+                 wait, repeat, use"
                     .to_owned(),
             );
         }
@@ -230,6 +240,31 @@ impl RawStep {
                 settled_by: self.settled_by.clone().unwrap_or_default(),
             },
             RawStep {
+                receive: Some(names), ..
+            } => Step::Receive {
+                wanted: self.wanted(list(names), lane)?,
+                item: self.item.clone(),
+                tests,
+                reply: match self.answer.as_deref() {
+                    None | Some("default") => Reply::Correct,
+                    Some("nothing") => Reply::Nothing,
+                    Some(other) => Reply::Status(
+                        status_code(other).ok_or("`answer` is `default`, `status NNN` or `nothing`")?,
+                    ),
+                },
+            },
+            RawStep {
+                nothing: Some(names), ..
+            } => Step::Nothing {
+                wanted: self.wanted(list(names), lane)?,
+                item: self.item.clone(),
+                window: match self.within.as_deref() {
+                    None => false,
+                    Some("quiet") => true,
+                    Some(_) => return Err("`within` of `nothing` is `quiet`".to_owned()),
+                },
+            },
+            RawStep {
                 stimulate: Some(commands),
                 ..
             } => Step::Stimulate(
@@ -258,13 +293,7 @@ impl RawStep {
                 requests: self.requests.clone().unwrap_or_default(),
                 status: match what.as_str() {
                     "default" => None,
-                    other => Some(
-                        other
-                            .strip_prefix("status ")
-                            .and_then(|c| c.trim().parse().ok())
-                            .filter(|c| (100..=999).contains(c))
-                            .ok_or("`reply` is `default` or `status NNN`")?,
-                    ),
+                    other => Some(status_code(other).ok_or("`reply` is `default` or `status NNN`")?),
                 },
             },
             RawStep { keep: Some(name), .. } => Step::Keep {
@@ -307,22 +336,65 @@ impl RawStep {
         })
     }
 
+    fn wanted(&self, primitives: Vec<String>, lane: String) -> Result<Wanted, String> {
+        let matching = self.matching.iter().flatten();
+        Ok(Wanted {
+            primitives,
+            lane,
+            matching: matching
+                .map(|m| m.to_test().map(|t| t.condition))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Gives the step to another lane, unless it names one: for fragments that are used `as` it.
+    pub fn in_lane(&self, lane: &str) -> Self {
+        let mut out = self.clone();
+        let has_lane = out.send.is_some()
+            || out.expect.is_some()
+            || out.fence.is_some()
+            || out.keep.is_some()
+            || out.wait.is_some()
+            || out.receive.is_some()
+            || out.nothing.is_some()
+            || out.fragment.is_some();
+        if has_lane && out.lane.is_none() {
+            out.lane = Some(lane.to_owned());
+        }
+        if let Some(steps) = &mut out.steps {
+            *steps = steps.iter().map(|s| s.in_lane(lane)).collect();
+        }
+        out
+    }
+
+    /// The lane that a fragment is used in, if any is named.
+    pub fn lane(&self) -> Option<&str> {
+        self.lane.as_deref()
+    }
+
     /// A field that the kind of step does not read would be ignored silently: refuse it.
     fn only_fields_of_its_kind(&self) -> Result<(), String> {
         let (send, expect, on) = (self.send.is_some(), self.expect.is_some(), self.on.is_some());
         let (reply, fence) = (self.reply.is_some(), self.fence.is_some());
+        let (receive, nothing) = (self.receive.is_some(), self.nothing.is_some());
         let fields = [
             ("with", self.with.is_some(), send),
             (
                 "as",
                 self.lane.is_some(),
-                send || expect || fence || self.keep.is_some() || self.wait.is_some(),
+                send || expect || fence || receive || nothing || self.keep.is_some() || self.wait.is_some(),
             ),
             ("edit", self.edit.is_some(), send || reply),
-            ("item", self.item.is_some(), expect || on || fence),
-            ("where", self.tests.is_some(), expect || on),
+            (
+                "item",
+                self.item.is_some(),
+                expect || on || fence || receive || nothing,
+            ),
+            ("where", self.tests.is_some(), expect || on || receive),
+            ("match", self.matching.is_some(), receive || nothing),
+            ("answer", self.answer.is_some(), receive),
             ("answers", self.answers.is_some(), on),
-            ("within", self.within.is_some(), on),
+            ("within", self.within.is_some(), on || nothing),
             ("decline", self.decline.is_some(), expect),
             ("settled-by", self.settled_by.is_some(), expect),
             ("requests", self.requests.is_some(), reply),
@@ -361,10 +433,16 @@ impl RawTest {
                 ..
             } => Condition::DiffersFrom(path()?, kept(k)?),
             RawTest { class: Some(c), .. } => Condition::Class(path()?, *c),
+            RawTest {
+                includes: Some(v), ..
+            } => Condition::Includes(path()?, v.clone()),
+            RawTest {
+                excludes: Some(v), ..
+            } => Condition::Excludes(path()?, v.clone()),
             RawTest { digest: Some(p), .. } => Condition::Digest(p.clone()),
             _ => {
                 return Err(
-                    "a condition needs one of in, in-or-absent, not-in, count, present, absent, same-as, differs-from, class, digest"
+                    "a condition needs one of in, in-or-absent, not-in, count, present, absent, same-as, differs-from, class, includes, excludes, digest"
                         .to_owned(),
                 );
             }
@@ -374,6 +452,13 @@ impl RawTest {
             condition,
         })
     }
+}
+
+/// The code of `status NNN`.
+fn status_code(text: &str) -> Option<u16> {
+    text.strip_prefix("status ")
+        .and_then(|c| c.trim().parse().ok())
+        .filter(|c| (100..=999).contains(c))
 }
 
 fn command(text: &str) -> Result<Command, String> {

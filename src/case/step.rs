@@ -34,6 +34,27 @@ pub enum Step {
         /// Codes that fulfil the expectation as well, and end the case: nothing is left to be done.
         settled_by: Vec<u16>,
     },
+    /// Server under test: a request of the server must come to a lane, which polls for it.
+    Receive {
+        /// Which.
+        wanted: Wanted,
+        /// Charged item; the first of the case when none.
+        item: Option<ItemId>,
+        /// Further conditions.
+        tests: Vec<Test>,
+        /// What the lane answers.
+        reply: Reply,
+    },
+    /// Server under test: no such request has come to a lane since the procedure began, nor does the next
+    /// poll bring one.
+    Nothing {
+        /// Which.
+        wanted: Wanted,
+        /// Charged item; the first of the case when none.
+        item: Option<ItemId>,
+        /// Whether to wait for `timers.quiet` as well, where no later request proves the silence.
+        window: bool,
+    },
     /// Client under test: make the client act, one command after the other.
     Stimulate(Vec<Command>),
     /// Client under test: wait for a message of the client.
@@ -80,6 +101,29 @@ pub enum Step {
         /// What.
         steps: Vec<Step>,
     },
+}
+
+/// A request of the server under test.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// One of these primitives.
+    pub primitives: Vec<String>,
+    /// Session that gets it.
+    pub lane: String,
+    /// What tells it from others of its kind.
+    pub matching: Vec<Condition>,
+}
+
+/// What a lane answers to a request of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reply {
+    /// What a correct client answers.
+    #[default]
+    Correct,
+    /// Status with this code.
+    Status(u16),
+    /// Nothing.
+    Nothing,
 }
 
 /// How long to wait.
@@ -177,6 +221,10 @@ pub enum Condition {
     DiffersFrom(Path, String),
     /// A result code of this class (the first digit).
     Class(Path, u16),
+    /// One of the matches is this value; addresses compare without case and default domain.
+    Includes(Path, String),
+    /// None of the matches is this value.
+    Excludes(Path, String),
     /// The digest of the client is right for the nonce that was sent and the password of the account.
     Digest(Path),
 }
@@ -190,6 +238,7 @@ impl Step {
             | Step::Keep { lane, .. }
             | Step::Wait { lane, .. } => lane,
             Step::Fence(fence) => &fence.lane,
+            Step::Receive { wanted, .. } | Step::Nothing { wanted, .. } => &wanted.lane,
             Step::Repeat { steps, .. } => {
                 steps.iter().for_each(|s| s.lanes(out));
                 return;
@@ -202,7 +251,11 @@ impl Step {
     /// The side that must be under test for this step, if it is for one alone.
     pub fn side(&self) -> Option<Role> {
         match self {
-            Step::Send { .. } | Step::Bytes(_) | Step::Expect { .. } => Some(Role::Server),
+            Step::Send { .. }
+            | Step::Bytes(_)
+            | Step::Expect { .. }
+            | Step::Receive { .. }
+            | Step::Nothing { .. } => Some(Role::Server),
             Step::Stimulate(_) | Step::On { .. } | Step::Reply { .. } => Some(Role::Client),
             Step::Repeat { steps, .. } => steps.iter().find_map(Step::side),
             Step::Keep { .. } | Step::Fence(_) | Step::Wait { .. } => None,
@@ -212,11 +265,14 @@ impl Step {
     /// The items that this step may charge.
     pub fn items<'a>(&'a self, out: &mut Vec<&'a ItemId>) {
         match self {
-            Step::Expect { item, tests, .. } | Step::On { item, tests, .. } => {
+            Step::Expect { item, tests, .. }
+            | Step::Receive { item, tests, .. }
+            | Step::On { item, tests, .. } => {
                 out.extend(item);
                 out.extend(tests.iter().filter_map(|t| t.item.as_ref()));
             }
             Step::Fence(fence) => out.extend(&fence.item),
+            Step::Nothing { item, .. } => out.extend(item),
             Step::Repeat { steps, .. } => steps.iter().for_each(|s| s.items(out)),
             _ => {}
         }
@@ -260,6 +316,8 @@ impl std::fmt::Display for Condition {
             Condition::SameAs(path, name) => write!(f, "{path} equals ${name}"),
             Condition::DiffersFrom(path, name) => write!(f, "{path} differs from ${name}"),
             Condition::Class(path, class) => write!(f, "{path} is of class {class}xx"),
+            Condition::Includes(path, value) => write!(f, "{path} includes {value}"),
+            Condition::Excludes(path, value) => write!(f, "{path} does not include {value}"),
             Condition::Digest(path) => write!(f, "{path} is the right digest"),
         }
     }
@@ -299,6 +357,27 @@ impl std::fmt::Display for Step {
                 }
                 if !decline.is_empty() {
                     write!(f, "\n- the peer may decline with {}", listed(decline))?;
+                }
+                Ok(())
+            }
+            Step::Receive {
+                wanted,
+                item,
+                tests,
+                reply,
+            } => {
+                write!(f, "{wanted} comes{}", Charged(item.as_ref()))?;
+                lines(f, tests)?;
+                match reply {
+                    Reply::Correct => Ok(()),
+                    Reply::Status(code) => write!(f, "\n- answered with Status {code}"),
+                    Reply::Nothing => f.write_str("\n- not answered"),
+                }
+            }
+            Step::Nothing { wanted, item, window } => {
+                write!(f, "no {wanted} has come{}", Charged(item.as_ref()))?;
+                if *window {
+                    f.write_str(", nor comes within timers.quiet")?;
                 }
                 Ok(())
             }
@@ -352,6 +431,17 @@ impl std::fmt::Display for Step {
                 })
             }
         }
+    }
+}
+
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} to {}", self.primitives.join(" or "), self.lane)?;
+        let conditions: Vec<String> = self.matching.iter().map(Condition::to_string).collect();
+        if !conditions.is_empty() {
+            write!(f, " where {}", conditions.join(" and "))?;
+        }
+        Ok(())
     }
 }
 

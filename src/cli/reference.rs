@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::check::Checker;
 use crate::peer::Credentials;
 use crate::peer::fault::Fault;
 use crate::run::driver_protocol::{self, DoneResult, FromDriver, ToDriver, Word};
@@ -63,7 +64,7 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         .build()
         .map_err(io)?;
     if args.role == Role::Client {
-        return client(&runtime, fault.as_ref());
+        return client(&runtime, fault.as_ref(), &suite.checker);
     }
     runtime.block_on(async {
         let clock = Clock::real(tokio::time::Instant::now());
@@ -86,13 +87,18 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
 }
 
 /// The reference client as a driver of itself: orders on standard input, answers on standard output.
-fn client(runtime: &tokio::runtime::Runtime, fault: Option<&Fault>) -> Result<Exit, Failure> {
+fn client(
+    runtime: &tokio::runtime::Runtime,
+    fault: Option<&Fault>,
+    checker: &Arc<Checker>,
+) -> Result<Exit, Failure> {
     use std::io::BufRead as _;
     let mut driven = Driven {
         fault,
         settings: None,
         client: None,
         logins: 0,
+        checker: Arc::clone(checker),
     };
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|source| Failure::Io {
@@ -137,6 +143,7 @@ struct Driven<'a> {
     settings: Option<Settings>,
     client: Option<EmbeddedClient>,
     logins: u32,
+    checker: Arc<Checker>,
 }
 
 impl Driven<'_> {
@@ -150,6 +157,7 @@ impl Driven<'_> {
             user,
             password,
             client_id,
+            ..
         } = order
         else {
             return hello();
@@ -212,7 +220,14 @@ impl Driven<'_> {
             path: url.path,
         };
         let clock = Clock::real(tokio::time::Instant::now());
-        self.client = Some(EmbeddedClient::new(config, &server, self.fault.cloned(), clock)?);
+        let checker = Arc::clone(&self.checker);
+        self.client = Some(EmbeddedClient::new(
+            config,
+            &server,
+            self.fault.cloned(),
+            clock,
+            checker,
+        )?);
         Ok(())
     }
 }

@@ -1,5 +1,9 @@
 //! The client engine: builds requests, learns from answers, answers server requests.
 
+use std::sync::Arc;
+
+use crate::check::Checker;
+use crate::check::services::{self, Functions};
 use crate::message::{Elem, Envelope, Mode, NodeId, SessionType, TransactionView, Tree, empty, text};
 use crate::spec::{Command, Version};
 
@@ -7,6 +11,8 @@ use super::Credentials;
 use super::compose::{self, Part};
 use super::contents::{self, Offer};
 use super::digest::Schema;
+use super::names::Names;
+use super::samples;
 
 /// What a client needs to know before its first message.
 #[derive(Debug, Clone)]
@@ -23,6 +29,8 @@ pub struct ClientConfig {
     pub time_to_live: u32,
     /// Prefix of its TransactionIDs.
     pub id_prefix: String,
+    /// Who and what its requests are about.
+    pub names: Names,
 }
 
 /// What a plain client wants of service negotiation: everything.
@@ -86,6 +94,8 @@ pub enum ClientFault {
     StopsAtLargeNumbers,
     /// Cannot read an answer in chunks; the carrier acts on it.
     NoChunks,
+    /// Does not confirm a message that it fetched.
+    ConfirmsNothing,
 }
 
 /// A CSP client without I/O.
@@ -101,6 +111,8 @@ pub struct ClientEngine {
     stopped: bool,
     agreed: Agreed,
     polled_on_flag: bool,
+    /// The tables, for one that keeps to what was agreed.
+    checker: Option<Arc<Checker>>,
 }
 
 /// What the session agreed on.
@@ -110,8 +122,8 @@ struct Agreed {
     keep_alive: Option<u32>,
     /// ServerPollMin in seconds.
     poll_min: Option<u32>,
-    /// Elements of the service tree that were not granted.
-    refused: Vec<String>,
+    /// Functions that were not granted.
+    refused: Functions,
 }
 
 #[derive(Debug, Clone)]
@@ -133,7 +145,15 @@ impl ClientEngine {
             stopped: false,
             agreed: Agreed::default(),
             polled_on_flag: false,
+            checker: None,
         }
+    }
+
+    /// A client that uses no function that was not granted.
+    #[must_use]
+    pub fn with_tables(mut self, checker: Arc<Checker>) -> Self {
+        self.checker = Some(checker);
+        self
     }
 
     /// The same client with a state fault.
@@ -345,10 +365,12 @@ impl ClientEngine {
             "Service-Request.all" => {
                 contents::service_request(self.config.version, &self.config.client_id, &FEATURES, true)
             }
-            "StopSearch-Request" => Elem::new(primitive).with(text("SearchID", "4294967295")),
             "GetSPInfo-Request" => Elem::new(primitive).with(compose::client_id(&self.config.client_id)),
             "Status" => compose::status(200),
-            other => return Err(format!("no default contents for {other}")),
+            other => {
+                return samples::request(self.config.version, other, &self.config.names)
+                    .ok_or_else(|| format!("no client of CSP {} sends {other}", self.config.version));
+            }
         })
     }
 
@@ -374,29 +396,28 @@ impl ClientEngine {
             }
             Command::KeepAlive => self.inband("KeepAlive-Request"),
             Command::Idle if self.keep_alive_after().is_none() => Err("nothing is due".to_owned()),
-            Command::ProviderInfo if self.is_refused("GETSPI") => Err("GETSPI was not granted".to_owned()),
             Command::ProviderInfo if self.session.is_none() => self.request("GetSPInfo-Request"),
             Command::DiscoverVersions => match self.config.version {
                 Version::V11 => Err("CSP 1.1 has no version discovery".to_owned()),
                 Version::V12 => Ok(contents::version_discovery(command.primitive(), Version::ALL)),
             },
-            Command::Poll
-            | Command::Idle
-            | Command::Logout
-            | Command::Capabilities
-            | Command::Services
-            | Command::ProviderInfo => self.inband(command.primitive()),
+            other if self.is_refused(other.primitive()) => {
+                Err(format!("the function of {} was not granted", other.primitive()))
+            }
+            other => self.inband(other.primitive()),
         }
     }
 
-    /// Whether a function was not granted: itself, its group, its feature or everything.
-    fn is_refused(&self, function: &str) -> bool {
-        let around: &[&str] = match function {
-            "GETSPI" => &["GETSPI", "ServiceFunc", "FundamentalFeat", "WVCSPFeat"],
-            other => &[other],
-        };
+    /// Whether none of the functions that a request is part of was granted.
+    fn is_refused(&self, primitive: &str) -> bool {
+        let row = self
+            .checker
+            .as_ref()
+            .and_then(|c| c.syntax().primitive(primitive));
         self.fault != Some(ClientFault::UsesRefusedFunctions)
-            && self.agreed.refused.iter().any(|r| around.contains(&r.as_str()))
+            && row.is_some_and(|row| {
+                !row.functions.is_empty() && row.functions.iter().all(|f| self.agreed.refused.contains(f))
+            })
     }
 
     fn inband(&mut self, primitive: &str) -> Result<Tree, String> {
@@ -446,17 +467,7 @@ impl ClientEngine {
             next.extend(self.request("ClientCapability-Request"));
         }
         let answers_disconnect = self.fault == Some(ClientFault::AnswersDisconnect);
-        let answers: Vec<Part> = envelope
-            .transactions
-            .iter()
-            .filter(|t| t.mode == Mode::Request && !t.name.is_empty())
-            .filter(|t| t.name != "Disconnect" || answers_disconnect)
-            .map(|t| Part {
-                mode: Mode::Response,
-                id: t.id.clone(),
-                primitive: self.reply_to(answer, t.primitive, &t.name),
-            })
-            .collect();
+        let answers = self.replies(answer, &envelope, answers_disconnect);
         if answers_disconnect && !answers.is_empty() && self.session.is_none() {
             next.push(compose::message(
                 self.config.version,
@@ -476,6 +487,14 @@ impl ClientEngine {
                 }
                 _ => next.push(self.wrap(false, answers)),
             }
+        }
+        // A message that was fetched is confirmed in a transaction of its own (DL-6).
+        let fetched = envelope
+            .transactions
+            .iter()
+            .any(|t| t.name == "GetMessage-Response");
+        if fetched && self.session.is_some() && self.fault != Some(ClientFault::ConfirmsNothing) {
+            next.extend(self.request("MessageDelivered"));
         }
         let poll = envelope.poll.as_deref() == Some("T");
         let once = self.fault == Some(ClientFault::PollsOnce) && self.polled_on_flag;
@@ -501,15 +520,52 @@ impl ClientEngine {
         self.stopped |= self.fault == Some(ClientFault::StopsAfterEmptyAnswer);
     }
 
-    /// What this client answers to a server request: MessageDelivered to a pushed message, 200 to
-    /// what every client has to take, 405 to what it never agreed to.
-    fn reply_to(&self, tree: &Tree, primitive: Option<NodeId>, name: &str) -> Elem {
-        let message_id = primitive
-            .and_then(|p| tree.child(p, "MessageInfo"))
-            .and_then(|i| tree.child_text(i, "MessageID"));
-        match (name, message_id) {
-            ("NewMessage", Some(id)) => Elem::new("MessageDelivered").with(text("MessageID", id)),
-            _ => compose::status(200),
+    /// What this client answers to the requests of the server in a message (TR-11): MessageDelivered to
+    /// a pushed message, Status 200 to the others, nothing to Disconnect.
+    pub fn replies(&self, tree: &Tree, envelope: &Envelope, to_disconnect: bool) -> Vec<Part> {
+        envelope
+            .transactions
+            .iter()
+            .filter(|t| t.mode == Mode::Request && !t.name.is_empty())
+            .filter(|t| t.name != "Disconnect" || to_disconnect)
+            .map(|t| Part {
+                mode: Mode::Response,
+                id: t.id.clone(),
+                primitive: correct_reply(tree, t),
+            })
+            .collect()
+    }
+
+    /// One message with these answers.
+    pub fn answering(&self, parts: Vec<Part>) -> Tree {
+        self.wrap(false, parts)
+    }
+
+    /// Remembers what later requests are about: messages, searches and invitations by their identifiers.
+    fn remember(&mut self, tree: &Tree, transaction: &TransactionView) {
+        let Some(primitive) = transaction.primitive else {
+            return;
+        };
+        let names = &mut self.config.names;
+        match transaction.name.as_str() {
+            "MessageNotification" | "NewMessage" | "GetMessage-Response" => {
+                names.message = message_id(tree, transaction.primitive).or(names.message.take());
+            }
+            "SendMessage-Response" => {
+                names.message = tree.child_text(primitive, "MessageID").or(names.message.take());
+            }
+            "Search-Response" => {
+                names.search = tree.child_text(primitive, "SearchID").or(names.search.take());
+            }
+            "InviteUser-Request" => {
+                let sender = tree
+                    .child(primitive, "Sender")
+                    .and_then(|s| tree.child(s, "User"))
+                    .and_then(|u| tree.child_text(u, "UserID"));
+                let id = tree.child_text(primitive, "InviteID");
+                names.invited = id.map(|id| (id, sender.unwrap_or_else(|| names.peer.clone())));
+            }
+            _ => {}
         }
     }
 
@@ -524,6 +580,7 @@ impl ClientEngine {
             let Some(primitive) = transaction.primitive else {
                 continue;
             };
+            self.remember(answer, transaction);
             let code = answer
                 .child(primitive, "Result")
                 .and_then(|r| answer.child_text(r, "Code"))
@@ -569,16 +626,13 @@ impl ClientEngine {
                     self.agreed.poll_min = list.and_then(|l| number(answer, l, "ServerPollMin"));
                 }
                 "Service-Response" => {
-                    let refused = answer.child(primitive, "Functions");
-                    // The innermost elements are what is refused: whole branches, or functions.
-                    self.agreed.refused = refused.map_or_else(Vec::new, |f| {
-                        answer
-                            .walk(f)
-                            .into_iter()
-                            .filter(|e| answer.elements(*e).next().is_none())
-                            .map(|e| answer.get(e).name.clone())
-                            .collect()
-                    });
+                    if let Some(checker) = &self.checker {
+                        let refused = answer.child(primitive, "Functions");
+                        let version = self.config.version;
+                        self.agreed.refused = refused
+                            .map(|f| services::functions(checker.syntax(), version, answer, f))
+                            .unwrap_or_default();
+                    }
                 }
                 "Disconnect" => {
                     let stays = match transaction.mode {
@@ -618,6 +672,21 @@ fn wants_capabilities(answer: &Tree, envelope: &Envelope) -> bool {
         .filter(|t| t.name == "Login-Response")
         .filter_map(|t| t.primitive)
         .any(|p| answer.child_text(p, "CapabilityRequest").as_deref() == Some("T"))
+}
+
+/// What a correct client answers to a request of the server (TR-11).
+pub fn correct_reply(tree: &Tree, request: &TransactionView) -> Elem {
+    let pushed = (request.name == "NewMessage").then(|| message_id(tree, request.primitive));
+    match pushed.flatten() {
+        Some(id) => Elem::new("MessageDelivered").with(text("MessageID", id)),
+        None => compose::status(200),
+    }
+}
+
+/// MessageID in the MessageInfo of a primitive.
+fn message_id(tree: &Tree, primitive: Option<NodeId>) -> Option<String> {
+    let info = tree.child(primitive?, "MessageInfo")?;
+    tree.child_text(info, "MessageID")
 }
 
 fn number(tree: &Tree, parent: NodeId, name: &str) -> Option<u32> {

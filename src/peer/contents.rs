@@ -4,6 +4,7 @@ use crate::message::{Elem, Tree, text};
 use crate::spec::{Group, Version};
 
 use super::compose;
+use super::names::Names;
 
 /// Longest content that the client takes, in octets.
 pub const ACCEPTED_CONTENT_LENGTH: u32 = 32_768;
@@ -107,27 +108,26 @@ pub fn version_discovery(primitive: &str, versions: &[Version]) -> Tree {
         .into_tree()
 }
 
-/// A request of the server with the contents that the lower tester sends.
-///
-/// # Errors
-/// The primitive is not one that a tester can fill.
-pub fn server_request(name: &str, user: &str) -> Result<Elem, String> {
-    let sender = || Elem::new("User").with(text("UserID", user));
-    Ok(match name {
-        "PresenceNotification-Request" => {
-            Elem::new(name).with(Elem::new("Presence").with(text("UserID", user)))
-        }
-        "InviteUser-Request" => Elem::new(name)
-            .with(text("InviteID", "invite-1"))
-            .with(text("InviteType", "IM"))
-            .with(Elem::new("Sender").with(sender())),
-        "Disconnect" => Elem::new(name).with(
-            Elem::new("Result")
-                .with(text("Code", "601"))
-                .with(text("Description", "the session is ended by the server")),
-        ),
-        other => return Err(format!("no default contents for {other} of a server")),
-    })
+/// `User` with an address.
+pub fn user(address: &str) -> Elem {
+    Elem::new("User").with(text("UserID", address))
+}
+
+/// `UserList` of addresses.
+pub fn users(addresses: &[&str]) -> Elem {
+    Elem::new("UserList").with_all(addresses.iter().map(|a| user(a)))
+}
+
+/// `Group` with the address of the group.
+pub fn group_of(names: &Names) -> Elem {
+    Elem::new("Group").with(text("GroupID", names.group()))
+}
+
+/// `PresenceSubList` that asks for attributes: each as an empty element (section 7.1).
+pub fn selection(version: Version, attributes: &[&str]) -> Elem {
+    Elem::new("PresenceSubList")
+        .in_namespace(version.namespace(Group::Pa))
+        .with_all(attributes.iter().map(|a| Elem::new(a)))
 }
 
 #[cfg(test)]

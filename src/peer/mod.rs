@@ -10,7 +10,10 @@ pub mod compose;
 pub mod contents;
 pub mod digest;
 pub mod fault;
+pub mod names;
+pub mod samples;
 pub mod server;
+pub mod server_requests;
 
 /// A user and the password that opens a session.
 #[derive(Clone, PartialEq, Eq)]

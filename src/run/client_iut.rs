@@ -13,8 +13,9 @@ use crate::codec::deviation::{Draft, Edit, Sending};
 use crate::event::{CaseResult, Silence};
 use crate::message::{Envelope, Mode, Tree};
 use crate::peer::compose::{self, Part as TransactionPart};
-use crate::peer::contents::server_request;
+use crate::peer::names::Names;
 use crate::peer::server::Outgoing;
+use crate::peer::server_requests::server_request;
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator, Moment};
 use crate::spec::{Command, Role, Version};
@@ -265,9 +266,11 @@ impl Runner<'_> {
                 }
                 Ok(())
             }
-            Step::Send { .. } | Step::Bytes(_) | Step::Expect { .. } => {
-                Err(Stop::Error("a step for servers in a case for clients".to_owned()))
-            }
+            Step::Send { .. }
+            | Step::Bytes(_)
+            | Step::Expect { .. }
+            | Step::Receive { .. }
+            | Step::Nothing { .. } => Err(Stop::Error("a step for servers in a case for clients".to_owned())),
         }
     }
 
@@ -534,9 +537,10 @@ impl Runner<'_> {
         let Some(Taken { came, found }) = self.current.take() else {
             return Ok(());
         };
+        let names = Names::of_client(&self.user);
         let requests: Vec<_> = requests
             .iter()
-            .map(|name| server_request(name, &self.user).map_err(Stop::Error))
+            .map(|name| server_request(self.judge.version, name, &names).map_err(Stop::Error))
             .collect::<Result<_, _>>()?;
         let sender = match came.way {
             Way::Archived(kept) => return self.answered_then(&found, &kept),

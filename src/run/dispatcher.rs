@@ -411,6 +411,7 @@ impl Peers {
                         clock,
                         // Skipped, not waited for.
                         longest_wait: Duration::from_secs(86_400),
+                        quiet: Duration::from_secs(2),
                         domain: None,
                         guest: Guest::at_home(),
                     });
@@ -463,6 +464,7 @@ impl Peers {
                     epoch,
                     clock: Clock::real(epoch),
                     longest_wait: profile.limits.longest_wait,
+                    quiet: profile.timers.quiet,
                     domain: profile.domain.clone(),
                     guest: Guest::new(profile.limits.wrong_logins),
                 }),

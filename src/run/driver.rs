@@ -3,9 +3,11 @@
 
 use tokio::task::JoinHandle;
 
+use crate::check::Checker;
 use crate::peer::Credentials;
 use crate::peer::client::ClientConfig;
 use crate::peer::fault::Fault;
+use crate::peer::names::Names;
 use crate::spec::{Command, Version};
 use crate::transport::client::Address;
 
@@ -36,6 +38,13 @@ pub struct Settings {
     pub credentials: Credentials,
     /// ClientID/URL, where the client can choose.
     pub client_id: String,
+}
+
+impl Settings {
+    /// Who and what the commands are about.
+    pub fn names(&self) -> Names {
+        Names::of_client(&self.credentials.user)
+    }
 }
 
 /// How an order went, as the upper tester says.
@@ -129,8 +138,9 @@ impl EmbeddedTester {
         cookie: String,
         fault: Option<Fault>,
         clock: Clock,
+        checker: std::sync::Arc<Checker>,
     ) -> Result<Self, String> {
-        let client = EmbeddedClient::new(client_config(settings, cookie), server, fault, clock)?;
+        let client = EmbeddedClient::new(client_config(settings, cookie), server, fault, clock, checker)?;
         Ok(Self {
             client: std::sync::Arc::new(tokio::sync::Mutex::new(client)),
             task: None,
@@ -179,5 +189,6 @@ pub fn client_config(settings: &Settings, cookie: String) -> ClientConfig {
         cookie,
         time_to_live: 600,
         id_prefix: "c".to_owned(),
+        names: settings.names(),
     }
 }

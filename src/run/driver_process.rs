@@ -269,7 +269,7 @@ impl DriverProcess {
         let word = match order {
             Order::Configure(_) => Word::Configure,
             Order::Reset => Word::Reset,
-            Order::Act(command) => Word::from(*command),
+            Order::Act(command) => Word::Act(*command),
         };
         let Some(running) = &self.running else {
             self.known = Some(Ack::Dead("the driver is gone".to_owned()));
@@ -302,11 +302,20 @@ impl DriverProcess {
             user: settings.map(|s| s.credentials.user.clone()),
             password: settings.map(|s| s.credentials.password.clone()),
             client_id: settings.map(|s| s.client_id.clone()),
+            peer: settings.map(|s| s.names().peer),
+            group: settings.map(|s| s.names().group()),
+            list: settings.map(|s| s.names().list()),
         };
         self.pending = Some(Pending {
             id,
             word,
-            until: Instant::now() + self.how.limit + if word == Word::Idle { IDLE } else { Duration::ZERO },
+            until: Instant::now()
+                + self.how.limit
+                + if word == Word::Act(Command::Idle) {
+                    IDLE
+                } else {
+                    Duration::ZERO
+                },
             noise: 0,
             deaf: false,
         });

@@ -42,6 +42,15 @@ pub enum ToDriver {
         /// With `configure`: ClientID/URL to use, where the client can choose.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_id: Option<String>,
+        /// With `configure`: the other user, whom searches, messages, invitations and lists are about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peer: Option<String>,
+        /// With `configure`: the group that group commands are about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
+        /// With `configure`: the contact list that list commands are about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        list: Option<String>,
     },
     /// Last line: the run is over. The driver ends; it is killed a second later.
     Bye {},
@@ -55,49 +64,17 @@ pub enum Word {
     Configure,
     /// Become a client that was just started: not logged in.
     Reset,
-    /// Log in with a password.
-    Login,
-    /// Log in with a digest.
-    LoginDigest,
-    /// Negotiate capabilities.
-    Capabilities,
-    /// Negotiate services.
-    Services,
-    /// Ask who provides the service.
-    ProviderInfo,
-    /// Ask which versions the server speaks.
-    DiscoverVersions,
-    /// Send a keep-alive.
-    KeepAlive,
-    /// Poll.
-    Poll,
-    /// Leave the client alone until it has kept its session alive by itself.
-    Idle,
-    /// Log out.
-    Logout,
+    /// What a user asks for.
+    #[serde(untagged)]
+    Act(Command),
 }
 
 impl Word {
     /// What it asks the client to do; none for the two words about the client itself.
     pub fn command(self) -> Option<Command> {
-        let word = serde_json::to_value(self).ok()?;
-        Command::parse(word.as_str()?)
-    }
-}
-
-impl From<Command> for Word {
-    fn from(command: Command) -> Self {
-        match command {
-            Command::Login => Word::Login,
-            Command::LoginDigest => Word::LoginDigest,
-            Command::Capabilities => Word::Capabilities,
-            Command::Services => Word::Services,
-            Command::ProviderInfo => Word::ProviderInfo,
-            Command::DiscoverVersions => Word::DiscoverVersions,
-            Command::KeepAlive => Word::KeepAlive,
-            Command::Poll => Word::Poll,
-            Command::Idle => Word::Idle,
-            Command::Logout => Word::Logout,
+        match self {
+            Word::Act(command) => Some(command),
+            Word::Configure | Word::Reset => None,
         }
     }
 }
@@ -200,22 +177,28 @@ mod tests {
     #[test]
     fn every_command_has_a_word_of_the_same_spelling() {
         for command in Command::ALL {
-            assert_eq!(Word::from(command).command(), Some(command));
+            let word = format!("\"{}\"", command.as_str());
+            let read: Word = serde_json::from_str(&word).unwrap();
+            assert_eq!(read.command(), Some(*command));
+            assert_eq!(serde_json::to_string(&read).unwrap(), word);
         }
-        assert_eq!(Word::Configure.command(), None);
+        assert_eq!(serde_json::from_str::<Word>("\"reset\"").unwrap(), Word::Reset);
     }
 
     #[test]
     fn lines_read_as_the_guide_prints_them() {
         let order = ToDriver::Do {
             id: 2,
-            command: Word::KeepAlive,
+            command: Word::Act(Command::KeepAlive),
             instance: 1,
             url: None,
             csp: None,
             user: None,
             password: None,
             client_id: None,
+            peer: None,
+            group: None,
+            list: None,
         };
         assert_eq!(
             line(&order),

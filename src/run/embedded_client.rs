@@ -84,6 +84,7 @@ pub async fn embedded_station(
         format!("{}#1", target.run_id),
         target.fault.clone(),
         clock.clone(),
+        std::sync::Arc::clone(&suite.checker),
     )?;
     let host = Host {
         accounts: vec![target.credentials.clone()],

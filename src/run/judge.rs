@@ -345,6 +345,28 @@ pub fn condition(test: &Test, tree: &Tree, values: &dyn Values) -> (bool, String
                 (_, None) => (false, format!("nothing was kept as ${name}"), String::new()),
             }
         }
+        Condition::Includes(path, wanted) | Condition::Excludes(path, wanted) => {
+            let wants = matches!(test.condition, Condition::Includes(..));
+            let value = match wanted.strip_prefix('$') {
+                None => Some(wanted.clone()),
+                Some(name) => values.value(name),
+            };
+            let Some(value) = value else {
+                return (false, format!("nothing was kept as {wanted}"), String::new());
+            };
+            let found = path.select(tree);
+            let hit = found
+                .iter()
+                .copied()
+                .find(|id| same_value(tree.text(*id).trim(), &value));
+            let listed: Vec<String> = found.iter().map(|id| shown(tree.text(*id).trim())).collect();
+            let text = match (hit.is_some(), found.is_empty()) {
+                (true, _) => format!("{path} includes `{}`", shown(&value)),
+                (false, true) => format!("there is no {path}, and so no `{}`", shown(&value)),
+                (false, false) => format!("{path} is {}, without `{}`", listed.join(", "), shown(&value)),
+            };
+            (hit.is_some() == wants, text, of(hit.or(found.first().copied())))
+        }
         Condition::Class(path, class) => match first_text(tree, path) {
             Some((id, text)) => {
                 let ok = text.parse::<u16>().is_ok_and(|c| c / 100 == *class);
@@ -403,4 +425,25 @@ pub fn describe(tree: &Tree) -> String {
             }
         }
     }
+}
+
+/// Whether two values are the same; addresses compare without case, and one without a domain is of any
+/// (AD-2, AD-3).
+pub fn same_value(a: &str, b: &str) -> bool {
+    if a == b {
+        return true;
+    }
+    let parts = |text: &str| {
+        let lower = text.to_lowercase();
+        let local = lower.strip_prefix("wv:").unwrap_or(&lower).to_owned();
+        match local.split_once('@') {
+            Some((local, domain)) => (local.to_owned(), Some(domain.to_owned())),
+            None => (local, None),
+        }
+    };
+    if !a.to_lowercase().starts_with("wv:") && !b.to_lowercase().starts_with("wv:") {
+        return false;
+    }
+    let ((local_a, domain_a), (local_b, domain_b)) = (parts(a), parts(b));
+    local_a == local_b && (domain_a == domain_b || domain_a.is_none() || domain_b.is_none())
 }

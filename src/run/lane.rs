@@ -7,6 +7,7 @@ use crate::peer::client::ClientEngine;
 use crate::spec::Role;
 
 use super::expectation::Answer;
+use super::server_inbox::Inbox;
 
 /// A session of an account, or several one after the other.
 pub struct Lane {
@@ -22,6 +23,8 @@ pub struct Lane {
     pub asked: String,
     /// Sessions that were opened here and not logged out.
     pub open: Vec<String>,
+    /// Requests of the server that came in answers.
+    pub inbox: Inbox,
     /// Whether the last request was carried in a way that a server may not know: in chunks, say.
     pub carried_oddly: bool,
 }
@@ -36,6 +39,7 @@ impl Lane {
             breaches: Vec::new(),
             asked: String::new(),
             open: Vec::new(),
+            inbox: Inbox::default(),
             carried_oddly: false,
         }
     }

@@ -31,6 +31,7 @@ mod rejudge_clients;
 mod rejudge_watch;
 pub mod resume;
 mod sanity;
+mod server_inbox;
 mod server_iut;
 mod shape;
 mod station;

@@ -122,15 +122,21 @@ impl Person {
                 "Make the client ask the server for news (refresh), if there is a way to; it did not by itself"
                     .to_owned()
             }
-            Command::Capabilities => "Make the client negotiate its capabilities, if there is a way to".to_owned(),
-            Command::Services => "Make the client negotiate its services, if there is a way to".to_owned(),
-            Command::ProviderInfo => {
-                "Make the client ask who provides the service, if there is a way to".to_owned()
-            }
-            Command::DiscoverVersions => {
-                "Make the client ask which versions the server speaks, if there is a way to".to_owned()
-            }
+            other => format!("{}, if there is a way to", self.objects(other.about())),
         }
+    }
+
+    /// Names who and what a sentence is about.
+    fn objects(&self, about: &str) -> String {
+        let Some(settings) = &self.settings else {
+            return about.to_owned();
+        };
+        let names = settings.names();
+        about
+            .replace("the other user", &format!("the other user ({})", names.peer))
+            .replace("the group", &format!("the group ({})", names.group()))
+            .replace("that contact list", &format!("the contact list {}", names.list()))
+            .replace("a contact list", &format!("a contact list ({})", names.list()))
     }
 
     pub(super) async fn ack(&mut self) -> Ack {

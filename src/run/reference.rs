@@ -291,10 +291,11 @@ impl EmbeddedClient {
         server: &Address,
         fault: Option<Fault>,
         clock: Clock,
+        checker: Arc<Checker>,
     ) -> Result<Self, String> {
         let state = fault.as_ref().and_then(Fault::of_client);
         Ok(Self {
-            engine: ClientEngine::new(config).with_fault(state),
+            engine: ClientEngine::new(config).with_fault(state).with_tables(checker),
             http: Http::new(server)?,
             fault,
             clock,
@@ -424,6 +425,7 @@ mod tests {
             cookie: "c".to_owned(),
             time_to_live: 60,
             id_prefix: "c".to_owned(),
+            names: Names::default(),
         });
         let tree = engine.request("Login-Request").expect("a primitive of clients");
         let outgoing = client::Outgoing {

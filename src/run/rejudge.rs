@@ -438,6 +438,7 @@ fn target_of(info: &RunInfo, case: &Case, archived: &ArchivedCase) -> ServerTarg
         clock: Clock::real(Instant::now()),
         // Nobody waits for an archive.
         longest_wait: Duration::from_secs(86_400),
+        quiet: Duration::from_secs(2),
         domain: None,
         guest: Guest::at_home(),
     }

@@ -16,6 +16,7 @@ use crate::event::Silence;
 use crate::message::{Envelope, Message, Path, Tree};
 use crate::peer::client::{ClientConfig, ClientEngine};
 use crate::peer::digest::Schema;
+use crate::peer::names::{Names, resource, screen_name_of};
 use crate::peer::{Credentials, MEDIA_TYPE_XML, is_binary_type};
 use crate::record::{Exchange, Failure, HttpMessage};
 use crate::spec::{Command, Role, Status, Version};
@@ -33,7 +34,7 @@ use super::vouch::Voucher;
 use super::wire::Wire;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Preconditions,
     Procedure,
     After,
@@ -89,17 +90,17 @@ async fn play(mut runner: Runner<'_>) -> CaseOutput {
 
 /// Runs the steps of one case.
 pub struct Runner<'a> {
-    target: &'a ServerTarget,
-    wire: Wire,
-    case: &'a Case,
-    judge: Judge<'a>,
+    pub(super) target: &'a ServerTarget,
+    pub(super) wire: Wire,
+    pub(super) case: &'a Case,
+    pub(super) judge: Judge<'a>,
     pub(super) lanes: BTreeMap<String, Lane>,
     kept: BTreeMap<String, String>,
     exchanges: Vec<Arc<Exchange>>,
-    silence: Vec<Silence>,
+    pub(super) silence: Vec<Silence>,
     /// Whether the peer has shown that it does something of its own.
     voucher: Voucher,
-    phase: Phase,
+    pub(super) phase: Phase,
 }
 
 impl Values for Runner<'_> {
@@ -142,6 +143,9 @@ impl<'a> Runner<'a> {
             (Phase::Procedure, &self.case.procedure),
         ] {
             self.phase = phase;
+            for lane in self.lanes.values_mut() {
+                lane.inbox.begin_procedure();
+            }
             for step in steps {
                 if self.target.guest.is_leaving() {
                     return Some(Stop::Inconclusive("interrupted".to_owned()));
@@ -218,6 +222,19 @@ impl<'a> Runner<'a> {
             Step::Fence(fence) => self.fence(fence).await,
             Step::Bytes(octets) => self.raw(octets).await,
             Step::Wait { wait, lane } => self.wait(*wait, lane).await,
+            Step::Receive {
+                wanted,
+                item,
+                tests,
+                reply,
+            } => {
+                let item = item.as_ref().unwrap_or(&self.case.scr[0]);
+                self.receive(wanted, item, tests, *reply).await
+            }
+            Step::Nothing { wanted, item, window } => {
+                let item = item.as_ref().unwrap_or(&self.case.scr[0]);
+                self.nothing(wanted, item, *window).await
+            }
             Step::Repeat { times, steps } => {
                 for _ in 0..*times {
                     for step in steps {
@@ -255,6 +272,20 @@ impl<'a> Runner<'a> {
 
     fn predefined(&self, name: &str) -> Option<String> {
         if let Some((account, field)) = name.split_once('.') {
+            let user = || {
+                let account = self.target.accounts.get(self.account(account_of(account)))?;
+                Some(account.user.clone())
+            };
+            match field {
+                "group" | "group2" => {
+                    return Some(resource(&user()?, &format!("g{}{}", self.word(), &field[5..])));
+                }
+                "list" | "list2" => {
+                    return Some(resource(&user()?, &format!("l{}{}", self.word(), &field[4..])));
+                }
+                "screen-name" => return Some(screen_name_of(&user()?)),
+                _ => {}
+            }
             if field == "client-id" {
                 return self
                     .lanes
@@ -284,12 +315,45 @@ impl<'a> Runner<'a> {
                 let domain = domain.map(|d| format!("@{d}")).unwrap_or_default();
                 Some(format!("wv:no-such-user-{}{domain}", self.target.run_id))
             }
+            "word" => Some(self.word()),
+            "group" | "group2" | "list" | "list2" => self.predefined(&format!("A.{name}")),
+            "invitation" => Some(format!("i{}", self.word())),
+            "unknown-group" => Some(resource(
+                &self.predefined("A.user")?,
+                &format!("no{}", self.word()),
+            )),
+            "unknown-list" => Some(resource(
+                &self.predefined("A.user")?,
+                &format!("nl{}", self.word()),
+            )),
+            "unknown-message" => Some(format!("no-{}", self.word())),
             "unknown-session" => Some(format!("no-such-session-{}", self.target.run_id)),
             _ => None,
         }
     }
 
-    fn lane(&mut self, name: &str) -> Result<&mut Lane, Stop> {
+    /// What tells the objects of this case from those of others and of other runs; short, since addresses
+    /// have 50 characters.
+    fn word(&self) -> String {
+        let of = format!("{}-{}", self.target.run_id, self.case.id);
+        format!("{:x}", short_hash(&of, self.judge.version))
+    }
+
+    /// Who and what the requests of a lane are about: B for A, A for the others.
+    fn names_of(&self, lane: &str, me: &str) -> Names {
+        let user_of = |account: &str| self.target.accounts.get(account).map(|c| c.user.clone());
+        let other = if account_of(lane) == "A" { "B" } else { "A" };
+        let nobody = || self.predefined("unknown-user").unwrap_or_default();
+        Names {
+            me: me.to_owned(),
+            peer: user_of(other).unwrap_or_else(nobody),
+            owner: user_of("A").unwrap_or_else(|| me.to_owned()),
+            word: self.word(),
+            ..Names::default()
+        }
+    }
+
+    pub(super) fn lane(&mut self, name: &str) -> Result<&mut Lane, Stop> {
         if !self.lanes.contains_key(name) {
             let account = self.account(account_of(name));
             // Cases that only use users that do not exist need no account.
@@ -306,6 +370,7 @@ impl<'a> Runner<'a> {
                 }
             };
             let number = self.lanes.len() + 1;
+            let names = self.names_of(name, &credentials.user);
             let word = format!(
                 "{}-{:x}",
                 self.target.run_id,
@@ -322,6 +387,7 @@ impl<'a> Runner<'a> {
                 cookie: format!("{word}#{number}"),
                 time_to_live: 600,
                 id_prefix: format!("{word}#{number}-"),
+                names,
             });
             self.lanes.insert(name.to_owned(), Lane::new(engine));
         }
@@ -388,12 +454,12 @@ impl<'a> Runner<'a> {
         stop.map_or(Ok(()), Err)
     }
 
-    fn next_number(&self) -> u32 {
+    pub(super) fn next_number(&self) -> u32 {
         u32::try_from(self.exchanges.len() + 1).unwrap_or(u32::MAX)
     }
 
     /// Sends octets and judges what comes back.
-    async fn exchange(&mut self, lane_name: &str, encoded: &Encoded) -> Result<(), Stop> {
+    pub(super) async fn exchange(&mut self, lane_name: &str, encoded: &Encoded) -> Result<(), Stop> {
         let number = self.next_number();
         let target = self.target;
         let turn = self
@@ -457,6 +523,9 @@ impl<'a> Runner<'a> {
         let judgements = judgements.into_iter().chain(size).collect();
         breaches.extend(self.judge.conversation(judgements, number, Part::Response));
         let lane = self.lane(lane_name)?;
+        if let Answer::Message(message) = &answer {
+            lane.inbox.take(&message.tree, number, &breaches);
+        }
         lane.answer = Some((answer, number));
         lane.carried_oddly =
             encoded.chunked || encoded.expect_continue || encoded.media_type != MEDIA_TYPE_XML;
@@ -685,7 +754,13 @@ impl<'a> Runner<'a> {
     }
 
     /// The peer broke the rule of this item; in a precondition that is somebody else's case.
-    fn unmet(&mut self, item: &ItemId, rule: &str, text: String, place: Place) -> Result<(), Stop> {
+    pub(super) fn unmet(
+        &mut self,
+        item: &ItemId,
+        rule: &str,
+        text: String,
+        place: Place,
+    ) -> Result<(), Stop> {
         match self.phase {
             Phase::Procedure => {
                 self.judge.charge(item, rule, false, text, place);
@@ -698,7 +773,7 @@ impl<'a> Runner<'a> {
     }
 
     /// What cannot be told because the message breaks another item.
-    fn blocked(
+    pub(super) fn blocked(
         &mut self,
         item: &ItemId,
         rule: &str,

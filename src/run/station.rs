@@ -148,7 +148,8 @@ impl Station {
             },
             Arc::clone(&suite.checker),
         )
-        .open_to_all(host.accounts.is_empty());
+        .open_to_all(host.accounts.is_empty())
+        .hospitable();
         Self {
             listener,
             engine,

@@ -11,11 +11,12 @@ use crate::message::{Envelope, Message, Tree};
 use crate::peer::Credentials;
 use crate::peer::MEDIA_TYPE_XML;
 use crate::peer::client::{ClientConfig, ClientEngine};
-use crate::peer::contents::server_request;
 use crate::peer::fault::{self, Fault};
+use crate::peer::names::Names;
 use crate::peer::server::{Incoming, ServerConfig, ServerEngine};
+use crate::peer::server_requests::server_request;
 use crate::spec::tables::Tables;
-use crate::spec::{Role, Version};
+use crate::spec::{Role, Transaction, Version};
 
 /// Tables, cases, faults and the compiled checker.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ impl Suite {
                 .fix("`imps-scr scr list` shows the items"));
             }
         }
-        let generated: Vec<case::Case> = generate::generate(&checker, &samples(&checker))
+        let generated: Vec<case::Case> = generate::generate(&checker, &samples(&checker, &tables))
             .into_iter()
             // Tables of the user may have fewer items than the generator knows.
             .filter(|c| case::check(c, &tables.items).is_ok())
@@ -90,26 +91,90 @@ impl Suite {
     }
 }
 
-/// The requests that cases are generated from, in the order of a session, with the side under test. What
-/// a client may get answers what a plain client asks.
-const SAMPLES: [(&str, &[Role]); 9] = [
-    ("Login-Request", &[Role::Server, Role::Client]),
-    ("KeepAlive-Request", &[Role::Server, Role::Client]),
-    ("ClientCapability-Request.full", &[Role::Server]),
-    ("ClientCapability-Request", &[Role::Client]),
-    ("Service-Request.all", &[Role::Server]),
-    ("Service-Request", &[Role::Client]),
-    ("GetSPInfo-Request", &[Role::Server, Role::Client]),
-    ("Polling-Request", &[Role::Server, Role::Client]),
-    ("Logout-Request", &[Role::Server, Role::Client]),
+/// Whom a sample makes cases for.
+const BOTH: &[Role] = &[Role::Server, Role::Client];
+const SERVER: &[Role] = &[Role::Server];
+const CLIENT: &[Role] = &[Role::Client];
+
+/// The requests that cases are generated from, in an order in which each can be served, with the side
+/// under test. What a client may get answers what a plain client asks.
+const SAMPLES: &[(&str, &[Role])] = &[
+    ("Login-Request", BOTH),
+    ("KeepAlive-Request", BOTH),
+    ("ClientCapability-Request.full", SERVER),
+    ("ClientCapability-Request", CLIENT),
+    ("Service-Request.all", SERVER),
+    ("Service-Request", CLIENT),
+    ("GetSPInfo-Request", BOTH),
+    ("Search-Request", BOTH),
+    ("StopSearch-Request", BOTH),
+    ("Invite-Request", BOTH),
+    ("CancelInvite-Request", BOTH),
+    ("InviteUser-Response", BOTH),
+    ("VerifyID-Request", BOTH),
+    ("SubscribePresence-Request", BOTH),
+    ("UnsubscribePresence-Request", BOTH),
+    ("GetWatcherList-Request", BOTH),
+    ("GetPresence-Request", BOTH),
+    ("PresenceAuth-User", BOTH),
+    ("CancelAuth-Request", BOTH),
+    ("GetReactiveAuthStatus-Request", BOTH),
+    ("UpdatePresence-Request", BOTH),
+    ("GetList-Request", BOTH),
+    ("CreateList-Request", BOTH),
+    ("ListManage-Request.add", SERVER),
+    ("ListManage-Request", CLIENT),
+    ("DeleteList-Request", BOTH),
+    ("CreateAttributeList-Request", BOTH),
+    ("GetAttributeList-Request", BOTH),
+    ("DeleteAttributeList-Request", BOTH),
+    ("SendMessage-Request", BOTH),
+    ("SetDeliveryMethod-Request", BOTH),
+    ("GetMessageList-Request", BOTH),
+    ("GetMessage-Request", BOTH),
+    ("RejectMessage-Request", BOTH),
+    ("ForwardMessage-Request", BOTH),
+    ("GetBlockedList-Request", BOTH),
+    ("BlockEntity-Request", BOTH),
+    ("CreateGroup-Request", BOTH),
+    ("JoinGroup-Request", BOTH),
+    ("GetGroupMembers-Request", BOTH),
+    ("GetJoinedUsers-Request", BOTH),
+    ("AddGroupMembers-Request", BOTH),
+    ("RemoveGroupMembers-Request", BOTH),
+    ("MemberAccess-Request", BOTH),
+    ("GetGroupProps-Request", BOTH),
+    ("SetGroupProps-Request", BOTH),
+    ("RejectList-Request", BOTH),
+    ("SubscribeGroupNotice-Request", BOTH),
+    ("LeaveGroup-Request", BOTH),
+    ("DeleteGroup-Request", BOTH),
+    ("Polling-Request", BOTH),
+    ("Logout-Request", BOTH),
+];
+
+/// What a server may ask a client, from which cases are generated.
+const SERVER_REQUESTS: &[&str] = &[
+    "Disconnect",
+    "InviteUser-Request",
+    "Invite-Response",
+    "CancelInviteUser-Request",
+    "PresenceNotification-Request",
+    "PresenceAuth-Request",
+    "NewMessage",
+    "MessageNotification",
+    "DeliveryReport-Request",
+    "LeaveGroup-Response",
+    "GroupChangeNotice",
 ];
 
 /// Correct messages of both engines: what generation starts from.
-fn samples(checker: &Arc<Checker>) -> Vec<Sample> {
+fn samples(checker: &Arc<Checker>, tables: &Tables) -> Vec<Sample> {
     let account = Credentials {
         user: "wv:a@example.com".to_owned(),
         password: "sample".to_owned(),
     };
+    let names = Names::of_client(&account.user);
     let mut out = Vec::new();
     for version in Version::ALL {
         let mut client = ClientEngine::new(ClientConfig {
@@ -119,6 +184,7 @@ fn samples(checker: &Arc<Checker>) -> Vec<Sample> {
             cookie: "cookie-1".to_owned(),
             time_to_live: 600,
             id_prefix: "t".to_owned(),
+            names: names.clone(),
         });
         let mut server = ServerEngine::new(
             ServerConfig {
@@ -128,23 +194,29 @@ fn samples(checker: &Arc<Checker>) -> Vec<Sample> {
                 seed: 1,
             },
             Arc::clone(checker),
-        );
+        )
+        .hospitable();
         for (step, under_test) in SAMPLES {
             let Ok(request) = client.request(step) else {
                 continue;
             };
             let answer = ask(&mut server, &request);
-            if step == "Polling-Request" {
+            if *step == "Polling-Request" {
                 // A poll may bring the end of the session; the client of the samples does not hear of it.
-                out.extend(disconnect(*version, &mut server, &request));
+                let names = &client.config().names;
+                out.extend(
+                    SERVER_REQUESTS.iter().filter_map(|name| {
+                        server_sample(*version, name, names, &mut server, &request, tables)
+                    }),
+                );
             }
             if under_test.contains(&Role::Server) {
-                out.push(sample(Role::Client, *version, step, request));
+                out.push(sample(Role::Client, *version, step, request, tables));
             }
             if let Some(tree) = answer {
                 client.learn(&tree);
                 if under_test.contains(&Role::Client) {
-                    out.push(sample(Role::Server, *version, step, tree));
+                    out.push(sample(Role::Server, *version, step, tree, tables));
                 }
             }
         }
@@ -163,26 +235,53 @@ fn ask(server: &mut ServerEngine, request: &Tree) -> Option<Tree> {
     server.handle(0, &incoming).tree
 }
 
-/// The Disconnect that a poll brings, as a client gets it.
-fn disconnect(version: Version, server: &mut ServerEngine, poll: &Tree) -> Option<Sample> {
-    let name = "Disconnect";
-    server.queue(&server_request(name, "").ok()?);
+/// A request of the server that a poll brings, as a client gets it.
+fn server_sample(
+    version: Version,
+    name: &str,
+    names: &Names,
+    server: &mut ServerEngine,
+    poll: &Tree,
+    tables: &Tables,
+) -> Option<Sample> {
+    server.queue(&server_request(version, name, names).ok()?);
     let tree = ask(server, poll)?;
+    let of = |t: &&Transaction| {
+        t.server.iter().any(|p| p == name) && t.client.iter().any(|p| p != "LeaveGroup-Request")
+    };
     Some(Sample {
-        label: format!("{name}-Request"),
+        label: match name {
+            "Disconnect" => format!("{name}-Request"),
+            other => other.to_owned(),
+        },
         requests: vec![name.to_owned()],
-        ..sample(Role::Server, version, "Polling-Request", tree)
+        transaction: match name {
+            // In mode Response it answers a logout of 1.1.
+            "Disconnect" => "T07".to_owned(),
+            _ => tables.transactions.iter().find(of).map(|t| t.id.clone())?,
+        },
+        ..sample(Role::Server, version, "Polling-Request", tree, tables)
     })
 }
 
-fn sample(from: Role, version: Version, step: &str, tree: Tree) -> Sample {
+fn sample(from: Role, version: Version, step: &str, tree: Tree, tables: &Tables) -> Sample {
     let primitive = Envelope::of(&tree).map(|e| e.primitives()).unwrap_or_default();
+    let request = step.split('.').next().unwrap_or_default();
+    let transaction = tables
+        .transactions
+        .iter()
+        .find(|t| t.client.iter().any(|p| p == request));
     Sample {
         from,
         version,
-        label: primitive.clone(),
+        // Status answers many: which, tells the request.
+        label: match primitive.as_str() {
+            "Status" if request != "Logout-Request" => format!("{request}.answer"),
+            other => other.to_owned(),
+        },
         primitive,
         step: step.to_owned(),
+        transaction: transaction.map(|t| t.id.clone()).unwrap_or_default(),
         requests: Vec::new(),
         tree,
     }

@@ -34,6 +34,8 @@ pub struct ServerTarget {
     pub clock: Clock,
     /// Longest that one wait may take.
     pub longest_wait: Duration,
+    /// How long to wait for what must not come, where no later message proves the silence.
+    pub quiet: Duration,
     /// Domain of the accounts, where the profile tells it.
     pub domain: Option<String>,
     /// Manners, shared by all cases.

@@ -116,9 +116,7 @@ pub(super) fn client_steps(sample: &Sample, variant: &Variant) -> Option<Parts> 
         status: None,
     };
     let request = sample.step.split('.').next().unwrap_or_default();
-    let command = Command::ALL
-        .into_iter()
-        .find(|c| c.primitive() == request && *c != Command::Idle)?;
+    let command = Command::sending(request)?;
     let again = |charged: Option<ItemId>| {
         vec![
             Step::Stimulate(vec![Command::Login]),

@@ -31,7 +31,9 @@ pub(super) fn variants(checker: &Checker, sample: &Sample) -> Vec<Variant> {
         Some(primitive) if !sample.is_whole() => primitive,
         _ => tree.root(),
     };
-    element_variants(checker, sample, from, &mut push);
+    if !sample.is_plain_status() {
+        element_variants(checker, sample, from, &mut push);
+    }
     if sample.is_whole() {
         envelope_variants(sample, &mut push);
         octet_variants(&mut push);
@@ -170,6 +172,7 @@ pub fn breaches(checker: &Checker, version: Version, tree: &Tree) -> Vec<(String
         primitive: String::new(),
         step: String::new(),
         label: String::new(),
+        transaction: String::new(),
         requests: Vec::new(),
         tree: tree.clone(),
     };

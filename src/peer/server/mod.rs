@@ -1,7 +1,13 @@
 //! The server engine: takes one HTTP body, gives one. Time is a number that the caller hands in.
 
+mod fundamental;
+mod groups;
+mod lists;
 mod login;
+mod messages;
 mod negotiation;
+mod presence;
+mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +20,12 @@ use crate::spec::Version;
 use crate::verdict::Strength;
 
 use super::compose::{self, Part};
-use super::contents;
 use super::digest::Schema;
+use super::names::Names;
+use super::server_requests::server_request;
 use super::{Credentials, MEDIA_TYPE_XML, is_xml_type};
+pub use world::served_functions;
+use world::{Call, World};
 
 /// What a server needs to know.
 #[derive(Debug, Clone)]
@@ -29,11 +38,6 @@ pub struct ServerConfig {
     pub functions: Vec<String>,
     /// Seed of session ids and nonces.
     pub seed: u64,
-}
-
-/// What the engine serves of the service tree.
-pub fn served_functions() -> Vec<String> {
-    vec!["GETSPI".to_owned()]
 }
 
 /// State faults of a server, for mutants: what no edit of a single message can express.
@@ -112,6 +116,15 @@ pub enum ServerFault {
     RefusesChunked,
     /// Refuses a request that asks for `100 Continue`; the carrier acts on it.
     RefusesExpect,
+    // Search, invitation, verification.
+
+    // Presence.
+
+    // Contact lists.
+
+    // Messages.
+
+    // Groups.
 }
 
 /// One HTTP request as the engine sees it.
@@ -154,8 +167,23 @@ struct Session {
     refused: Option<Functions>,
     /// Longest message that the client can parse, in octets.
     parser_size: Option<usize>,
+    /// Transactions that the client takes at a time.
+    multi_trans: usize,
+    /// What the client agreed to: how messages are delivered, and the longest content that is pushed.
+    delivery: Delivery,
+    /// Requests of the server that were sent and not answered yet, by TransactionID.
+    sent: BTreeMap<String, Elem>,
     /// Negotiations so far.
     negotiations: u32,
+}
+
+/// How a session gets its messages (DL-3 to DL-5).
+#[derive(Debug, Clone, Default)]
+struct Delivery {
+    /// Announced and fetched (N), not pushed (P).
+    notify: bool,
+    /// Longest content that is pushed, in octets.
+    longest: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -176,6 +204,9 @@ pub struct ServerEngine {
     random: fastrand::Rng,
     next_id: u32,
     open_to_all: bool,
+    /// Whether everybody and everything that a client names exists.
+    hospitable: bool,
+    world: World,
     /// Whether a session has expired so far.
     expired: bool,
     /// Whether the message in hand is invalid, and is served all the same (a fault).
@@ -184,6 +215,8 @@ pub struct ServerEngine {
 
 /// Longest time between the legs of a 4-way login, in milliseconds.
 const CHALLENGE_LIFE_MS: u64 = 60_000;
+/// Most requests of the server in one message to a client that did not say how many it takes.
+const MAX_REQUESTS: usize = 10;
 /// Most challenges that wait at one time; the oldest are dropped.
 const MAX_CHALLENGES: usize = 1_000;
 
@@ -200,6 +233,8 @@ impl ServerEngine {
             random,
             next_id: 0,
             open_to_all: false,
+            hospitable: false,
+            world: World::default(),
             expired: false,
             lenient: false,
         }
@@ -209,6 +244,14 @@ impl ServerEngine {
     #[must_use]
     pub fn open_to_all(mut self, yes: bool) -> Self {
         self.open_to_all = yes;
+        self
+    }
+
+    /// Lets everybody and everything exist that a client names: users, groups, contact lists. For the
+    /// lower tester, whose client under test is the only user there is.
+    #[must_use]
+    pub fn hospitable(mut self) -> Self {
+        self.hospitable = true;
         self
     }
 
@@ -340,7 +383,11 @@ impl ServerEngine {
         let mut ends = None;
         for transaction in &envelope.transactions {
             if transaction.mode == Mode::Response && self.fault != Some(ServerFault::IgnoresMode) {
-                continue; // the client's answer to a server request: nothing follows (HT-4)
+                // The client's answer to a server request: nothing follows (HT-4).
+                if let (true, Some(id)) = (known, session.as_deref()) {
+                    self.take_answer(id, tree, transaction);
+                }
+                continue;
             }
             names.push(transaction.name.clone());
             if self.fault == Some(ServerFault::AnswersFirstOnly) && !parts.is_empty() {
@@ -394,10 +441,22 @@ impl ServerEngine {
                     parts.push(response(transaction, self.provider_info(tree, primitive)));
                 }
                 (name, Some(id)) => {
+                    let user = self.sessions.get(id).map(|s| s.client.0.clone());
+                    let call = Call {
+                        session: id,
+                        user: self.canonical(&user.unwrap_or_default()),
+                        version,
+                        now_ms,
+                        tree,
+                        node: primitive,
+                        name,
+                    };
                     let answer = match self.refusal(id, name) {
+                        Some(code) => compose::status(self.refusal_code(code)),
                         None if name == "GetSPInfo-Request" => self.provider_info(tree, primitive),
-                        // Nothing else is served by this engine yet: it says so.
-                        code => compose::status(self.refusal_code(code.unwrap_or(405))),
+                        None => self
+                            .serve(&call)
+                            .unwrap_or_else(|| compose::status(self.refusal_code(405))),
                     };
                     parts.push(response(transaction, answer));
                 }
@@ -413,7 +472,7 @@ impl ServerEngine {
         if let Some(id) = ends
             && self.fault != Some(ServerFault::ServesAfterLogout)
         {
-            self.sessions.remove(&id);
+            self.end_session(&id);
         }
         if parts.is_empty() {
             return Outgoing {
@@ -464,26 +523,51 @@ impl ServerEngine {
         let Some(session) = self.sessions.get_mut(id) else {
             return Vec::new();
         };
-        let mut queue = std::mem::take(&mut session.queue);
+        let most = session.multi_trans.min(session.queue.len());
+        let mut queue: Vec<Elem> = session.queue.drain(..most).collect();
         let unwanted = match self.fault {
             Some(ServerFault::SendsUnwantedRequests) if session.refused.is_some() => 1,
             Some(ServerFault::SendsManyRequests) if session.parser_size.is_some() => 3,
             _ => 0,
         };
-        let user = session.client.0.clone();
+        let (user, version) = (session.client.0.clone(), session.version);
+        let names = Names::of_client(&user);
         queue
-            .extend((0..unwanted).filter_map(|_| contents::server_request("InviteUser-Request", &user).ok()));
+            .extend((0..unwanted).filter_map(|_| server_request(version, "InviteUser-Request", &names).ok()));
         if session.ending {
-            self.sessions.remove(id);
+            self.end_session(id);
         }
-        queue
-            .into_iter()
-            .map(|primitive| Part {
+        let mut parts = Vec::new();
+        for primitive in queue {
+            let transaction = self.new_transaction_id();
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.sent.insert(transaction.clone(), primitive.clone());
+            }
+            parts.push(Part {
                 mode: Mode::Request,
-                id: self.new_transaction_id(),
+                id: transaction,
                 primitive,
-            })
-            .collect()
+            });
+        }
+        parts
+    }
+
+    /// A client answers a request of this server: once.
+    fn take_answer(&mut self, id: &str, tree: &Tree, transaction: &TransactionView) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        if let Some(request) = session.sent.remove(&transaction.id) {
+            let user = session.client.0.clone();
+            let user = self.canonical(&user);
+            self.confirmed(id, &user, &request, (tree, transaction));
+        }
+    }
+
+    fn end_session(&mut self, id: &str) {
+        if let Some(session) = self.sessions.remove(id) {
+            self.departed(&session);
+        }
     }
 
     fn new_transaction_id(&mut self) -> String {
@@ -496,7 +580,7 @@ impl ServerEngine {
         let max = self.config.max_keep_alive;
         let needs = self.fault == Some(ServerFault::NeedsTimeToLive);
         if asked.as_deref() == Some("0") && self.fault == Some(ServerFault::EndsSessionOnRefusedTime) {
-            self.sessions.remove(id);
+            self.end_session(id);
             return Elem::new("KeepAlive-Response").with(compose::result(605));
         }
         let Some(session) = self.sessions.get_mut(id) else {
@@ -526,6 +610,7 @@ impl ServerEngine {
         client: (String, String),
         keep_alive: u32,
     ) {
+        let user = self.canonical(&client.0);
         self.sessions.insert(
             id,
             Session {
@@ -537,9 +622,13 @@ impl ServerEngine {
                 ending: false,
                 refused: None,
                 parser_size: None,
+                multi_trans: MAX_REQUESTS,
+                delivery: Delivery::default(),
+                sent: BTreeMap::new(),
                 negotiations: 0,
             },
         );
+        self.arrived(now_ms, &user);
     }
 
     fn expire(&mut self, now_ms: u64) {
@@ -547,8 +636,16 @@ impl ServerEngine {
             return;
         }
         let dead = |s: &Session| now_ms.saturating_sub(s.last_seen_ms) >= u64::from(s.keep_alive) * 1000;
-        self.expired |= self.sessions.values().any(dead);
-        self.sessions.retain(|_, s| !dead(s));
+        let over: Vec<String> = self
+            .sessions
+            .iter()
+            .filter(|(_, s)| dead(s))
+            .map(|(id, _)| id.clone())
+            .collect();
+        self.expired |= !over.is_empty();
+        for id in over {
+            self.end_session(&id);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::spec::Version;
 
 use super::super::{compose, contents};
 use super::login::copy_client_id;
-use super::{ServerEngine, ServerFault};
+use super::{Delivery, MAX_REQUESTS, ServerEngine, ServerFault};
 
 /// Longest content and message that the server speaks of, in octets.
 const MAX_SIZE: u64 = 1_048_576;
@@ -38,6 +38,14 @@ impl ServerEngine {
         let number = |name: &str| tree.child_text(wish, name).and_then(|t| t.parse::<u64>().ok());
         if let Some(session) = self.sessions.get_mut(id) {
             session.parser_size = number("ParserSize").and_then(|n| usize::try_from(n).ok());
+            session.multi_trans = number("MultiTrans")
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or(MAX_REQUESTS)
+                .max(1);
+            session.delivery = Delivery {
+                notify: tree.child_text(wish, "InitialDeliveryMethod").as_deref() == Some("N"),
+                longest: number("AcceptedContentLength"),
+            };
         }
         let poll_min = number("ServerPollMin").map(|n| text("ServerPollMin", n.max(POLL_MIN).to_string()));
         let bearers = tree
@@ -139,7 +147,7 @@ impl ServerEngine {
             let serves = self.fault == Some(ServerFault::ServesWhatItRefused);
             return Some(if serves { 200 } else { 506 });
         }
-        let offered = functions.iter().any(|f| self.config.functions.contains(f));
+        let offered = functions.is_empty() || functions.iter().any(|f| self.config.functions.contains(f));
         (!offered).then_some(405)
     }
 

@@ -181,6 +181,7 @@ pub async fn run(
                 epoch,
                 clock,
                 longest_wait: Duration::from_secs(86_400),
+                quiet: Duration::from_secs(2),
                 domain: None,
                 guest: Guest::at_home(),
             };

@@ -1,0 +1,357 @@
+//! Requests of the server under test: they come in answers to anything, mostly to polls. A lane collects
+//! them, answers them as a correct client does, and tells which came and which did not.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::base::ItemId;
+use crate::case::{Condition, Reply, Test, Wanted};
+use crate::codec::deviation::{Draft, Sending};
+use crate::event::Silence;
+use crate::message::{Elem, Envelope, Mode, TransactionView, Tree};
+use crate::peer::compose::{self, Part as Transaction};
+use crate::peer::{MEDIA_TYPE_XML, client};
+use crate::verdict::{Part, Place};
+
+use super::conclude::millis;
+use super::expectation::Answer;
+use super::judge::{Values, condition};
+use super::server_iut::{Phase, Runner, Stop};
+
+/// Longest time between two polls that look for a request, and shortest.
+const GAP: Duration = Duration::from_millis(500);
+/// Most polls for one request.
+const MOST_POLLS: u32 = 40;
+/// Most polls until a server has nothing more to say.
+const MOST_DRAINS: usize = 20;
+
+/// What came to a lane.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    came: Vec<Came>,
+}
+
+/// One request of the server.
+#[derive(Debug, Clone)]
+struct Came {
+    /// A message with this transaction alone.
+    tree: Tree,
+    transaction: TransactionView,
+    /// Exchange that brought it.
+    number: u32,
+    /// Items that the message broke.
+    breaches: Vec<ItemId>,
+    /// Whether a step has taken it.
+    taken: bool,
+    answered: bool,
+    /// Whether it came in the procedure of the case.
+    counts: bool,
+}
+
+impl Inbox {
+    /// Collects the requests of a message.
+    pub fn take(&mut self, tree: &Tree, number: u32, breaches: &[ItemId]) {
+        let Some(envelope) = Envelope::of(tree) else {
+            return;
+        };
+        let requests = envelope
+            .transactions
+            .iter()
+            .filter(|t| t.mode == Mode::Request && t.primitive.is_some());
+        for request in requests {
+            let mut alone = tree.clone();
+            for other in envelope.transactions.iter().filter(|t| t.node != request.node) {
+                alone.detach(other.node);
+            }
+            self.came.push(Came {
+                tree: alone,
+                transaction: request.clone(),
+                number,
+                breaches: breaches.to_vec(),
+                taken: false,
+                answered: request.name == "Disconnect",
+                counts: true,
+            });
+        }
+    }
+
+    /// What came so far does not count: the procedure begins.
+    pub fn begin_procedure(&mut self) {
+        for came in &mut self.came {
+            came.counts = false;
+        }
+    }
+}
+
+impl Runner<'_> {
+    /// Polls until a request of the server comes, answers what came, and judges it.
+    pub(super) async fn receive(
+        &mut self,
+        wanted: &Wanted,
+        item: &ItemId,
+        tests: &[Test],
+        reply: Reply,
+    ) -> Result<(), Stop> {
+        let lane = &wanted.lane;
+        let names = wanted.primitives.join(" or ");
+        let rule = format!("{names} comes to {lane}");
+        let found = self.look_for(wanted).await?;
+        let Some(index) = found else {
+            let text = format!("no {wanted} came");
+            let lane = self.lane(lane)?;
+            let breaches: Vec<ItemId> = match &lane.answer {
+                // What came broke a rule of its own, and may have been it.
+                Some((Answer::Message(_) | Answer::Unreadable(_), _)) => lane.breaches.clone(),
+                _ => Vec::new(),
+            };
+            let failed = lane.answer.as_ref().and_then(|(a, _)| match a {
+                Answer::Failed(failure) => Some(failure.to_string()),
+                _ => None,
+            });
+            let place = Place::default();
+            if let Some(failure) = failed {
+                return self.blocked(
+                    item,
+                    &rule,
+                    format!("{text}: {failure}"),
+                    &[self.judge.own("ENV", 14)],
+                    place,
+                );
+            }
+            return match breaches.is_empty() {
+                true => self.unmet(item, &rule, text, place),
+                false => self.blocked(item, &rule, text, &breaches, place),
+            };
+        };
+        let came = {
+            let came = &mut self.lane(lane)?.inbox.came[index];
+            came.taken = true;
+            came.clone()
+        };
+        self.answer_requests(lane, Some((index, reply))).await?;
+        let place = Place {
+            exchange: Some(came.number),
+            part: Some(Part::Response),
+            ..Place::default()
+        };
+        if self.phase == Phase::Procedure {
+            let text = format!("{} came to {lane}", came.transaction.name);
+            self.judge.charge(item, &rule, true, text, place.clone());
+        }
+        let mut stop = None;
+        for test in tests {
+            let charged = test.item.as_ref().unwrap_or(item).clone();
+            let (holds, text, path) = condition(test, &came.tree, self);
+            let at = Place {
+                path,
+                ..place.clone()
+            };
+            let rule = format!("{names}: {}", test.condition);
+            if holds {
+                if self.phase == Phase::Procedure {
+                    self.judge.charge(&charged, &rule, true, text, at);
+                }
+            } else if came.breaches.is_empty() {
+                stop = self.unmet(&charged, &rule, text, at).err().or(stop);
+            } else {
+                stop = self
+                    .blocked(&charged, &rule, text, &came.breaches, at)
+                    .err()
+                    .or(stop);
+            }
+        }
+        // What `keep` reads from now on.
+        let message = super::suite::reread(&crate::codec::write(
+            &came.tree,
+            &crate::codec::WriteOptions::default(),
+        ));
+        let lane = self.lane(lane)?;
+        if let Some(message) = message {
+            lane.answer = Some((Answer::Message(Box::new(message)), came.number));
+        }
+        match stop {
+            Some(Stop::Charged) | None => Ok(()),
+            Some(stop) => Err(stop),
+        }
+    }
+
+    /// Judges that no such request came to a lane in this procedure.
+    pub(super) async fn nothing(&mut self, wanted: &Wanted, item: &ItemId, window: bool) -> Result<(), Stop> {
+        let since = Instant::now();
+        let mut waited = Duration::ZERO;
+        self.drain(&wanted.lane).await?;
+        if window {
+            waited = self.target.quiet;
+            self.wire.pause(&self.target.clock, waited).await;
+            self.drain(&wanted.lane).await?;
+        }
+        let found = self.find(wanted, true)?;
+        let (text, place) = match found {
+            Some(index) => {
+                let came = &self.lane(&wanted.lane)?.inbox.came[index];
+                let place = Place {
+                    exchange: Some(came.number),
+                    part: Some(Part::Response),
+                    ..Place::default()
+                };
+                (format!("{wanted} came"), place)
+            }
+            None => (
+                format!("no {wanted} came"),
+                Place {
+                    exchange: Some(self.next_number().saturating_sub(1)),
+                    part: Some(Part::Response),
+                    ..Place::default()
+                },
+            ),
+        };
+        let rule = format!("no {wanted}");
+        self.silence.push(Silence {
+            of: wanted.to_string(),
+            proof: match window {
+                true => "fence and window".to_owned(),
+                false => "fence".to_owned(),
+            },
+            waited_ms: match waited.is_zero() {
+                true => millis(since.elapsed()),
+                false => millis(waited),
+            },
+        });
+        if found.is_some() {
+            return self.unmet(item, &rule, text, place);
+        }
+        if self.phase == Phase::Procedure {
+            self.judge.charge(item, &rule, true, text, place);
+        }
+        Ok(())
+    }
+
+    /// Polls for a request; its place in the inbox.
+    async fn look_for(&mut self, wanted: &Wanted) -> Result<Option<usize>, Stop> {
+        let gap = self
+            .lane(&wanted.lane)?
+            .engine
+            .poll_interval()
+            .map_or(GAP, |s| Duration::from_secs(u64::from(s)).max(GAP));
+        let polls = u32::try_from(self.target.response.as_millis() / gap.as_millis().max(1))
+            .unwrap_or(MOST_POLLS)
+            .clamp(2, MOST_POLLS);
+        for turn in 0..=polls {
+            if let Some(index) = self.find(wanted, false)? {
+                return Ok(Some(index));
+            }
+            if turn == polls || self.target.guest.is_leaving() {
+                break;
+            }
+            let promised = self.poll(&wanted.lane).await?;
+            if self.find(wanted, false)?.is_none() {
+                self.answer_requests(&wanted.lane, None).await?;
+                if self.failed(&wanted.lane)? {
+                    break;
+                }
+                if !promised && turn > 0 {
+                    self.wire.pause(&self.target.clock, gap).await;
+                }
+            }
+        }
+        self.find(wanted, false)
+    }
+
+    /// Polls until nothing more is promised.
+    async fn drain(&mut self, lane: &str) -> Result<(), Stop> {
+        for _ in 0..MOST_DRAINS {
+            let before = self.lane(lane)?.inbox.came.len();
+            let promised = self.poll(lane).await?;
+            self.answer_requests(lane, None).await?;
+            let more = self.lane(lane)?.inbox.came.len() > before;
+            if self.failed(lane)? || !(promised || more) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, lane: &str) -> Result<bool, Stop> {
+        let answer = self.lane(lane)?.answer.as_ref().map(|(a, _)| a);
+        Ok(matches!(answer, Some(Answer::Failed(_) | Answer::Refused(_))))
+    }
+
+    /// One poll; whether the answer promises more.
+    async fn poll(&mut self, lane: &str) -> Result<bool, Stop> {
+        self.send(&["Polling-Request".to_owned()], lane, &[]).await?;
+        Ok(match &self.lane(lane)?.answer {
+            Some((Answer::Message(m), _)) => {
+                Envelope::of(&m.tree).is_some_and(|e| e.poll.as_deref() == Some("T"))
+            }
+            _ => false,
+        })
+    }
+
+    /// The first request that no step has taken and that fits; for a silence, any of this procedure.
+    fn find(&mut self, wanted: &Wanted, any: bool) -> Result<Option<usize>, Stop> {
+        let came = self.lane(&wanted.lane)?.inbox.came.clone();
+        let fits = |c: &Came| {
+            let wants = |n: &Condition| {
+                let test = Test {
+                    item: None,
+                    condition: n.clone(),
+                };
+                condition(&test, &c.tree, self).0
+            };
+            (any && c.counts || !any && !c.taken)
+                && wanted.primitives.contains(&c.transaction.name)
+                && wanted.matching.iter().all(wants)
+        };
+        Ok(came.iter().position(fits))
+    }
+
+    /// Answers every request of the server that was not answered yet, in one message.
+    async fn answer_requests(
+        &mut self,
+        lane_name: &str,
+        special: Option<(usize, Reply)>,
+    ) -> Result<(), Stop> {
+        let version = self.judge.version;
+        let lane = self.lane(lane_name)?;
+        let mut parts: Vec<Transaction> = Vec::new();
+        for (index, came) in lane
+            .inbox
+            .came
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, c)| !c.answered)
+        {
+            let chosen = special.filter(|(i, _)| *i == index).map(|(_, r)| r);
+            let primitive: Elem = match chosen.unwrap_or_default() {
+                Reply::Nothing => {
+                    came.answered = true;
+                    continue;
+                }
+                Reply::Status(code) => compose::status(code),
+                Reply::Correct => client::correct_reply(&came.tree, &came.transaction),
+            };
+            came.answered = true;
+            parts.push(Transaction {
+                mode: Mode::Response,
+                id: came.transaction.id.clone(),
+                primitive,
+            });
+        }
+        if parts.is_empty() || lane.engine.session().is_none() {
+            return Ok(());
+        }
+        let tree = lane.engine.answering(parts);
+        let encoded = Draft {
+            version,
+            status: 0,
+            method: "POST".to_owned(),
+            media_type: MEDIA_TYPE_XML.to_owned(),
+            tree: Some(tree),
+            sending: Sending::Normal,
+        }
+        .encode(&[], &|name| self.value(name))
+        .map_err(Stop::Error)?;
+        self.exchange(lane_name, &encoded).await
+    }
+}
