@@ -50,7 +50,11 @@ impl Sample {
 
     /// Whether it is a Status that answers as every Status does: what may be wrong in one is varied once.
     fn is_plain_status(&self) -> bool {
-        self.from == Role::Server && self.primitive == "Status" && self.step != "Logout-Request"
+        let varied = match self.version {
+            Version::V11 => "StopSearch-Request",
+            Version::V12 => "Logout-Request",
+        };
+        self.from == Role::Server && self.primitive == "Status" && self.step != varied
     }
 }
 
