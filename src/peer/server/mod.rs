@@ -125,6 +125,58 @@ pub enum ServerFault {
     // Messages.
 
     // Groups.
+    /// Makes a group that exists already once more.
+    CreatesGroupsOver,
+    /// Does not join the creator who asks for it.
+    CreatesWithoutJoining,
+    /// Takes group properties that do not exist or cannot be set.
+    TakesAnyGroupProperty,
+    /// Takes a searchable group without name and topic.
+    SearchableWithoutName,
+    /// Says that a group is deleted, and keeps it.
+    KeepsDeletedGroups,
+    /// Lets everybody do everything with a group.
+    AsksNoGroupRights,
+    /// Says that properties of a group are changed, and keeps them.
+    KeepsGroupProperties,
+    /// Forgets the properties of a group that a change does not name.
+    ForgetsOtherProperties,
+    /// Lets users who are joined join again.
+    JoinsTwice,
+    /// Lets rejected users join.
+    JoinsRejected,
+    /// Lets everybody join a restricted group.
+    JoinsAnybody,
+    /// Lets more users join than the group takes.
+    UnlimitedGroups,
+    /// Lets two users of a group have one screen name.
+    SharesScreenNames,
+    /// Says that a user has left, and keeps it in the group.
+    NeverLeavesGroups,
+    /// Shows the addresses of users who hide them.
+    ShowsHiddenUsers,
+    /// Lists the joined users to those who did not ask for them.
+    ListsJoinedUnasked,
+    /// Says that members are added, and does not add them.
+    AddsNoMembers,
+    /// Says that members are removed, and keeps them.
+    KeepsMembers,
+    /// Says that rights are changed, and keeps them.
+    KeepsRights,
+    /// Leaves rejected users in the group.
+    KeepsRejectedJoined,
+    /// Says that the reject list is changed, and keeps it.
+    RejectsNobody,
+    /// Tells nobody of changes in a group.
+    TellsNoChange,
+    /// Tells of changes whoever is joined, subscribed or not.
+    TellsUnsubscribed,
+    /// Tells of changes in a group those who are not joined.
+    TellsOutsiders,
+    /// Takes users into the member list although one of them is unknown, and says success.
+    HidesUnknownMembers,
+    /// Does not tell the joined users that they are removed.
+    RemovesSilently,
 }
 
 /// One HTTP request as the engine sees it.
