@@ -20,4 +20,24 @@ impl ServerEngine {
 
     /// A user has no session any more.
     pub(super) fn left_all_groups(&mut self, _user: &str) {}
+
+    /// Whether a group exists.
+    pub(super) fn group_exists(&mut self, _group: &str) -> bool {
+        self.hospitable
+    }
+
+    /// Groups that a search finds.
+    pub(super) fn group_matches(&self, _element: &str, _string: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Under which name a user has joined a group.
+    pub(super) fn joined(&self, _group: &str, _user: &str) -> Option<String> {
+        None
+    }
+
+    /// Who has joined a group under a name.
+    pub(super) fn user_of_screen_name(&self, _group: &str, _name: &str) -> Option<String> {
+        None
+    }
 }
