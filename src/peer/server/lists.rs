@@ -127,7 +127,7 @@ impl ServerEngine {
         };
         if let Some(index) = self.world.lists.lists.iter().position(|l| l.key == key) {
             if !self.hospitable && self.fault != Some(ServerFault::OverwritesLists) {
-                return compose::status(self.refusal_code(701));
+                return compose::status(701);
             }
             let old = self.world.lists.lists.remove(index);
             if old.default && wanted.default.is_none() {
@@ -162,7 +162,7 @@ impl ServerEngine {
 
     fn delete_list(&mut self, call: &Call<'_>) -> Elem {
         let Some(index) = self.own_list(call) else {
-            return compose::status(self.refusal_code(700));
+            return compose::status(700);
         };
         if self.fault != Some(ServerFault::KeepsDeletedLists) {
             self.world.lists.lists.remove(index);
@@ -173,7 +173,7 @@ impl ServerEngine {
 
     fn manage_list(&mut self, call: &Call<'_>) -> Elem {
         let Some(index) = self.own_list(call) else {
-            return managed(self.refusal_code(700));
+            return managed(700);
         };
         let key = self.world.lists.lists[index].key.clone();
         let mut failures = Failures::default();
@@ -352,7 +352,7 @@ impl ServerEngine {
                 // A list stops to be the default when another one becomes it.
                 ("default", "F") => wanted.default = Some(false),
                 _ if self.hospitable => {}
-                _ => return Err(self.refusal_code(752)),
+                _ => return Err(752),
             }
         }
         Ok(Some(wanted))
