@@ -43,6 +43,24 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
             .with(Elem::new("Recipient").with(user(&names.peer)))
             .with(group())
             .with(text("InviteNote", "Come in")),
+        "Invite-Request.presence" => it
+            .with(text("InviteID", names.invitation()))
+            .with(text("InviteType", "PR"))
+            .with(Elem::new("Recipient").with(user(&names.peer)))
+            .with(some_attributes()),
+        "Invite-Request.content" => it
+            .with(text("InviteID", names.invitation()))
+            .with(text("InviteType", "SC"))
+            .with(Elem::new("Recipient").with(user(&names.peer)))
+            .with(
+                Elem::new("URLList")
+                    .with(text("URL", "http://content.example/picture?of=1&size=2"))
+                    .with(text("URL", "http://content.example/song")),
+            ),
+        "Invite-Request.list" => it
+            .with(text("InviteID", names.invitation()))
+            .with(text("InviteType", "IM"))
+            .with(Elem::new("Recipient").with(list())),
         "InviteUser-Response" => {
             let own = (names.invitation(), names.peer.clone());
             let (id, inviter) = names.invited.as_ref().unwrap_or(&own);
@@ -56,6 +74,14 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
             .with(Elem::new("Recipient").with(user(&names.peer)))
             .with(text("InviteNote", "Another time")),
         "VerifyID-Request" if v12 => it.with(Elem::new("IDList").with(peer())),
+        "VerifyID-Request.all" if v12 => it.with(
+            Elem::new("IDList")
+                .with(peer())
+                .with(list())
+                .with(group())
+                .with(screen_name(&names.screen_name(), &names.group()))
+                .with(text("Domain", names.domain())),
+        ),
         "SubscribePresence-Request" => it
             .with(user(&names.peer))
             .with(some_attributes())

@@ -10,12 +10,13 @@ use super::samples::{MESSAGE, attribute, message_info, property, screen_name};
 /// The identifier of the message that the lower tester delivers.
 pub const MESSAGE_ID: &str = "message-1";
 
-/// The request of this name to the client that these names are of.
+/// The request of this name to the client that these names are of. A word behind a point names another
+/// use of the same primitive: `InviteUser-Request.group`.
 ///
 /// # Errors
 /// The primitive is not one that a server begins a transaction with.
 pub fn server_request(version: Version, name: &str, names: &Names) -> Result<Elem, String> {
-    let it = Elem::new(name);
+    let it = Elem::new(name.split('.').next().unwrap_or(name));
     let sender = || Elem::new("Sender").with(user(&names.peer));
     let info = || {
         let info = message_info(MESSAGE, Elem::new("Recipient").with(user(&names.me)), sender());
@@ -46,6 +47,42 @@ pub fn server_request(version: Version, name: &str, names: &Names) -> Result<Ele
             .with(text("InviteType", "IM"))
             .with(sender())
             .with(text("InviteNote", "Shall we talk?")),
+        "InviteUser-Request.group" => it
+            .with(invitation())
+            .with(text("InviteType", "GR"))
+            .with(sender())
+            .with(text("GroupID", names.group()))
+            .with(text("InviteNote", "Come in"))
+            .with(text("Validity", "600")),
+        "InviteUser-Request.presence" => it
+            .with(invitation())
+            .with(text("InviteType", "PR"))
+            .with(sender())
+            .with(selection(version, &["UserAvailability", "StatusText"])),
+        "InviteUser-Request.content" => it
+            .with(invitation())
+            .with(text("InviteType", "SC"))
+            .with(sender())
+            .with(Elem::new("URLList").with(text("URL", "http://content.example/picture?of=1&size=2"))),
+        // Of somebody who hides behind a screen name.
+        "InviteUser-Request.screen-name" => it
+            .with(invitation())
+            .with(text("InviteType", "GR"))
+            .with(Elem::new("Sender").with(
+                Elem::new("Group").with(screen_name("friend", &names.group())),
+            ))
+            .with(text("GroupID", names.group())),
+        "Invite-Response.no" => it
+            .with(invitation())
+            .with(text("Acceptance", "F"))
+            .with(sender())
+            .with(text("ResponseNote", "Not now & <not> today")),
+        "CancelInviteUser-Request.note" => it
+            .with(invitation())
+            .with(sender())
+            .with(text("InviteNote", "Another time"))
+            .with(Elem::new("URLList").with(text("URL", "http://content.example/why"))),
+        "Extended-Request" => text("Extended-Request", "an extension of nobody"),
         "Invite-Response" => it.with(invitation()).with(text("Acceptance", "T")).with(sender()),
         "CancelInviteUser-Request" => it.with(invitation()).with(sender()),
         "NewMessage" => it.with(info()).with(text("ContentData", MESSAGE)),

@@ -30,4 +30,9 @@ impl ServerEngine {
 
     /// A user came online: what waits for it is delivered.
     pub(super) fn messages_for_new_session(&mut self, _now_ms: u64, _user: &str) {}
+
+    /// Whether a user has blocked another.
+    pub(super) fn is_blocked(&self, _receiver: &str, _sender: &str) -> bool {
+        false
+    }
 }

@@ -6,6 +6,7 @@ mod lists;
 mod login;
 mod messages;
 mod negotiation;
+mod partial;
 mod presence;
 mod world;
 
@@ -117,10 +118,64 @@ pub enum ServerFault {
     /// Refuses a request that asks for `100 Continue`; the carrier acts on it.
     RefusesExpect,
     // Search, invitation, verification.
+    /// Gives the first results of a search again when the next are asked for.
+    RepeatsResults,
+    /// Gives all results at once.
+    IgnoresSearchLimit,
+    /// Finds what one of the pairs finds.
+    OrsSearchPairs,
+    /// Goes on with a search that was stopped.
+    ServesStoppedSearch,
+    /// Takes any SearchID.
+    TakesAnySearch,
+    /// Gives the first results whatever index is asked for.
+    TakesAnyIndex,
+    /// Says that it invited, and invites nobody.
+    InvitesNobody,
+    /// Invites everybody who is there.
+    InvitesEverybody,
+    /// Sends every invitation twice.
+    InvitesTwice,
+    /// Says that users who do not exist are invited.
+    InvitesUnknown,
+    /// Passes the answer of a user on who was not invited.
+    TakesForeignAnswers,
+    /// Passes every answer to an invitation on.
+    TakesLateAnswers,
+    /// Takes a second invitation under an InviteID that is in use.
+    TakesUsedInviteId,
+    /// Tells the invitees that an invitation is taken back, and takes their answers.
+    KeepsCancelled,
+    /// Lets anybody take an invitation back.
+    CancelsForeign,
+    /// Takes an invitation back from every invitee, whoever was named.
+    CancelsAll,
+    /// Takes back what was answered.
+    CancelsFinished,
 
     // Presence.
 
     // Contact lists.
+    /// Names the default list among the others too.
+    ListsDefaultTwice,
+    /// Makes lists in the names of others.
+    CreatesForeignLists,
+    /// Makes a list anew that exists.
+    OverwritesLists,
+    /// Makes a list without the users that it is made with.
+    ForgetsContacts,
+    /// Keeps a list that it says it deleted.
+    KeepsDeletedLists,
+    /// Shows and changes the lists of others.
+    ShowsForeignLists,
+    /// Puts users on lists that do not exist.
+    ListsUnknownUsers,
+    /// Keeps the first nickname of a contact.
+    KeepsNickNames,
+    /// Keeps a contact that it says it removed.
+    RemovesNoContact,
+    /// Keeps the default list that there was.
+    KeepsDefaultList,
 
     // Messages.
 

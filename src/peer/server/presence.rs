@@ -20,4 +20,12 @@ impl ServerEngine {
 
     /// A session of the user began or ended: its OnlineStatus may have changed.
     pub(super) fn presence_changed_by_session(&mut self, _user: &str) {}
+
+    /// A user was added to a contact list.
+    pub(super) fn list_grew(&mut self, _list: &str, _user: &str) {}
+
+    /// The value of a presence attribute that a user shows.
+    pub(super) fn shown_value(&self, _user: &str, _attribute: &str) -> Option<String> {
+        None
+    }
 }
