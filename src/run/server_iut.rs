@@ -336,7 +336,8 @@ impl<'a> Runner<'a> {
     /// have 50 characters.
     fn word(&self) -> String {
         let of = format!("{}-{}", self.target.run_id, self.case.id);
-        format!("{:x}", short_hash(&of, self.judge.version))
+        // Eight characters, so that a content made of it has a length that a case can name.
+        format!("{:08x}", short_hash(&of, self.judge.version))
     }
 
     /// Who and what the requests of a lane are about: B for A, A for the others.

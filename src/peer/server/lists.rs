@@ -17,4 +17,9 @@ impl ServerEngine {
     pub(super) fn lists(&mut self, _call: &Call<'_>) -> Option<Elem> {
         None
     }
+
+    /// The users on a contact list; none when it does not exist.
+    pub(super) fn contacts_of(&self, _list: &str) -> Option<Vec<String>> {
+        None
+    }
 }
