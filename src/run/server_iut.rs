@@ -295,6 +295,11 @@ impl<'a> Runner<'a> {
             let credentials = self.target.accounts.get(self.account(account))?;
             return match field {
                 "user" => Some(credentials.user.clone()),
+                "user-other-case" => {
+                    let user = &credentials.user;
+                    let local = user.strip_prefix("wv:").unwrap_or(user);
+                    Some(format!("wv:{}", other_case(local)))
+                }
                 "password" => Some(credentials.password.clone()),
                 "password-other-case" => Some(other_case(&credentials.password)),
                 "password-and-more" => Some(format!("{}x", credentials.password)),

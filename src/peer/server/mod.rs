@@ -173,6 +173,8 @@ pub enum ServerFault {
     ReportsNothing,
     /// Sends delivery reports that nobody asked for.
     ReportsAlways,
+    /// Gives every message to everybody who is logged in.
+    CopiesToAll,
     /// Keeps messages beyond their validity.
     IgnoresValidity,
 

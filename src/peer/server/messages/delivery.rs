@@ -10,9 +10,8 @@ impl ServerEngine {
     /// Keeps a message and offers it to its receivers; its MessageID.
     pub(super) fn store(&mut self, mut stored: Stored) -> String {
         let id = self.new_word("m");
-        let state = &mut self.world.messages;
-        state.count += 1;
-        stored.order = state.count;
+        self.world.messages.count += 1;
+        stored.order = self.world.messages.count;
         if self.fault == Some(ServerFault::LosesMessages) {
             return id;
         }
@@ -20,6 +19,14 @@ impl ServerEngine {
             let away: Vec<String> = stored.waiting.keys().cloned().collect();
             for user in away.into_iter().filter(|u| !self.is_online(u)) {
                 stored.waiting.remove(&user);
+            }
+        }
+        if self.fault == Some(ServerFault::CopiesToAll)
+            && let Some(to) = stored.waiting.values().next().cloned()
+        {
+            let online: Vec<String> = self.sessions.values().map(|s| s.client.0.clone()).collect();
+            for user in online.iter().map(|u| self.canonical(u)) {
+                stored.waiting.entry(user).or_insert_with(|| to.clone());
             }
         }
         let receivers: Vec<String> = stored.waiting.keys().cloned().collect();
@@ -128,7 +135,6 @@ impl ServerEngine {
             true => Elem::new("NewMessage").with(info).with_some(stored.content()),
             false => Elem::new("MessageNotification").with(info),
         };
-        let again = self.fault == Some(ServerFault::PushesTwice) && push;
         let last_first = self.fault == Some(ServerFault::LastMessageFirst);
         let stored = self.world.messages.messages.get_mut(id);
         if let Some(to) = stored.and_then(|m| m.waiting.get_mut(user)) {
@@ -139,15 +145,17 @@ impl ServerEngine {
             return;
         }
         self.deliver_in(session, &|_| request.clone());
-        if again {
-            self.deliver_in(session, &|_| request.clone());
-        }
     }
 
     /// A message waits for a user no longer: delivered (200), rejected (538), forwarded (541), expired (542).
     /// Whether it did wait.
     pub(super) fn finish(&mut self, user: &str, id: &str, code: u16) -> bool {
         self.unqueue(user, id);
+        self.done_with(user, id, code)
+    }
+
+    /// The same, with what is on its way left to come.
+    pub(super) fn done_with(&mut self, user: &str, id: &str, code: u16) -> bool {
         let keeps = code == 200 && self.fault == Some(ServerFault::KeepsDelivered);
         let messages = &mut self.world.messages.messages;
         let Some(stored) = messages.get_mut(id) else {

@@ -122,7 +122,7 @@ impl ServerEngine {
     /// A client answered a request of this server.
     pub(super) fn message_confirmed(
         &mut self,
-        _session: &str,
+        session: &str,
         user: &str,
         request: &Elem,
         answer: (&Tree, &TransactionView),
@@ -137,7 +137,10 @@ impl ServerEngine {
             .and_then(|p| tree.child_text(p, "MessageID"));
         // A refusal leaves it undelivered (DL-7).
         let Some(id) = confirmed else { return };
-        self.finish(user, &id, 200);
+        // Other sessions of the user get their own copy.
+        if self.done_with(user, &id, 200) && self.fault == Some(ServerFault::PushesTwice) {
+            self.deliver_in(session, &|_| request.clone());
+        }
     }
 
     /// A user came online: what waits for it is delivered.
@@ -162,14 +165,14 @@ impl ServerEngine {
         ) else {
             return compose::status(400);
         };
-        if !self.may_send_as(call, sender) {
-            return send_response(compose::result(403), None);
-        }
         let resolved = self.resolve(call, recipient);
         let (good, failed) = (resolved.good, resolved.failed.clone());
         let mut code = result_of(call.version, good, &failed);
         if good == 0 {
             return send_response(code, None);
+        }
+        if !self.may_send_as(call, sender) {
+            return send_response(compose::result(403), None);
         }
         let everybody_is_away =
             !resolved.receivers.is_empty() && resolved.receivers.keys().all(|u| !self.is_online(u));
