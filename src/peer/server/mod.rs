@@ -178,6 +178,60 @@ pub enum ServerFault {
     KeepsDefaultList,
 
     // Messages.
+    /// Accepts messages and delivers none.
+    LosesMessages,
+    /// Accepts messages for users without a session, and forgets them.
+    ForgetsForAbsent,
+    /// Pushes every message twice.
+    PushesTwice,
+    /// Delivers what came last before what came first.
+    LastMessageFirst,
+    /// Delivers messages of senders that are on the blocked list.
+    LetsBlockedThrough,
+    /// Says success to a blocked sender, and delivers nothing.
+    AcceptsForBlocked,
+    /// Blocks by lists that are not in use.
+    BlocksUnused,
+    /// Takes no notice of the grant list.
+    IgnoresGrantList,
+    /// Says success to BlockEntity-Request and changes nothing.
+    ForgetsBlocks,
+    /// Takes nobody off a list.
+    NeverUnblocks,
+    /// Takes an absent InUse for F.
+    ResetsInUse,
+    /// Shows the lists of somebody else.
+    ShowsListsOfOthers,
+    /// Says success to messages for users that it does not know.
+    SendsToAnybody,
+    /// Delivers messages under whatever name their senders give.
+    TakesAnySender,
+    /// Pushes to clients that want to be notified.
+    AlwaysPushes,
+    /// Says success to SetDeliveryMethod-Request and changes nothing.
+    IgnoresDeliveryMethod,
+    /// Pushes contents that are longer than the client takes.
+    PushesLongMessages,
+    /// Pushes to clients that did not agree to that.
+    PushesWithoutAgreement,
+    /// Says success to RejectMessage-Request and goes on as if it had not come.
+    DeliversRejected,
+    /// Keeps messages that were delivered.
+    KeepsDelivered,
+    /// Keeps messages that were forwarded.
+    KeepsForwarded,
+    /// Gives messages to others than their receivers.
+    ShowsMessagesOfOthers,
+    /// Lists all messages, however many are asked for.
+    IgnoresMessageCount,
+    /// Sends no delivery report.
+    ReportsNothing,
+    /// Sends delivery reports that nobody asked for.
+    ReportsAlways,
+    /// Gives every message to everybody who is logged in.
+    CopiesToAll,
+    /// Keeps messages beyond their validity.
+    IgnoresValidity,
 
     // Groups.
     /// Makes a group that exists already once more.
@@ -272,6 +326,8 @@ struct Session {
     ending: bool,
     /// Functions that were wanted and not granted; none before service negotiation.
     refused: Option<Functions>,
+    /// Functions that were wanted; none before service negotiation.
+    wanted: Option<Functions>,
     /// Longest message that the client can parse, in octets.
     parser_size: Option<usize>,
     /// Transactions that the client takes at a time.
@@ -390,6 +446,7 @@ impl ServerEngine {
     /// Answers one HTTP request. `now_ms` never goes back.
     pub fn handle(&mut self, now_ms: u64, request: &Incoming<'_>) -> Outgoing {
         self.expire(now_ms);
+        self.expire_messages(now_ms);
         if request.method != "POST" {
             return Outgoing::http(405);
         }
@@ -728,6 +785,7 @@ impl ServerEngine {
                 queue: Vec::new(),
                 ending: false,
                 refused: None,
+                wanted: None,
                 parser_size: None,
                 multi_trans: MAX_REQUESTS,
                 delivery: Delivery::default(),
