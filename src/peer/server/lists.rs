@@ -17,4 +17,9 @@ impl ServerEngine {
     pub(super) fn lists(&mut self, _call: &Call<'_>) -> Option<Elem> {
         None
     }
+
+    /// Canonical addresses of the users on a contact list; none when there is no such list.
+    pub(super) fn contacts_of(&self, _list: &str) -> Option<Vec<String>> {
+        None
+    }
 }

@@ -20,4 +20,17 @@ impl ServerEngine {
 
     /// A session of the user began or ended: its OnlineStatus may have changed.
     pub(super) fn presence_changed_by_session(&mut self, _user: &str) {}
+
+    /// The public value of an attribute: what everybody may know of a user, as a search does.
+    pub(super) fn shown_value(&self, user: &str, attribute: &str) -> Option<String> {
+        let user = self.canonical(user);
+        (attribute == "OnlineStatus").then(|| match self.is_online(&user) {
+            true => "T".to_owned(),
+            false => "F".to_owned(),
+        })
+    }
+
+    /// A user was put on a contact list: who subscribed to the list with AutoSubscribe is subscribed to the
+    /// user as well.
+    pub(super) fn list_grew(&mut self, _list: &str, _user: &str) {}
 }
