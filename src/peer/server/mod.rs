@@ -135,6 +135,12 @@ pub enum ServerFault {
     KeepsSubscriptions,
     /// Subscribes to the first of several targets alone.
     SubscribesFirstOnly,
+    /// Serves nobody when one of several targets is missing, and calls that a partial success.
+    ServesNobodyPartly,
+    /// Refuses to end a subscription that there is not.
+    UnsubscribesOnce,
+    /// Takes a request that selects no attributes for one that wants none.
+    NeedsSelection,
     /// Tells nobody that a user came or went.
     HidesComingAndGoing,
     /// Says that everybody is online.

@@ -138,8 +138,10 @@ impl ServerEngine {
             let members = self.contacts_of(list).unwrap_or_default();
             wanted.push((Some(list.clone()), members.into_iter().collect()));
         }
-        if self.fault == Some(ServerFault::SubscribesFirstOnly) {
-            wanted.truncate(1);
+        match self.fault {
+            Some(ServerFault::SubscribesFirstOnly) => wanted.truncate(1),
+            Some(ServerFault::ServesNobodyPartly) if !targets.is_whole() => wanted.clear(),
+            _ => {}
         }
         for (list, members) in wanted {
             let same = |s: &Subscription| {
@@ -183,10 +185,14 @@ impl ServerEngine {
             None => s.members.iter().all(|m| targets.users.contains(m)),
         };
         let state = &mut self.world.presence;
+        let mine = |s: &Subscription| s.watcher == call.user && over(s);
+        if self.fault == Some(ServerFault::UnsubscribesOnce) && !state.subscriptions.iter().any(mine) {
+            return compose::status(404);
+        }
         let mut ended: Vec<String> = Vec::new();
         let keeps = self.fault == Some(ServerFault::KeepsSubscriptions);
         state.subscriptions.retain(|s| {
-            let ends = s.watcher == call.user && over(s) && !keeps;
+            let ends = mine(s) && !keeps;
             if ends {
                 ended.extend(s.members.iter().cloned());
             }
@@ -315,7 +321,9 @@ impl ServerEngine {
 
     /// The attributes that a request selects; none when it speaks of all.
     fn selection_of(&self, call: &Call<'_>) -> Option<Attributes> {
-        let list = call.child("PresenceSubList")?;
+        let Some(list) = call.child("PresenceSubList") else {
+            return (self.fault == Some(ServerFault::NeedsSelection)).then(Attributes::new);
+        };
         let names = call.tree.elements(list);
         Some(names.map(|e| call.tree.get(e).name.clone()).collect())
     }

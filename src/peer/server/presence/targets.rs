@@ -76,6 +76,11 @@ impl Targets {
         self.users.is_empty() && self.lists.is_empty() && self.missing.is_empty()
     }
 
+    /// Whether everybody who is named is there.
+    pub(super) fn is_whole(&self) -> bool {
+        self.missing.is_empty()
+    }
+
     /// `Result`: 200; 201 with the targets that are missing; 900 when all of several are; the code of the one.
     pub(super) fn result(&self, version: Version) -> Elem {
         let good = self.users.len() + self.lists.len();

@@ -17,6 +17,10 @@ impl ServerEngine {
             return compose::status(402);
         };
         let sent: Vec<NodeId> = call.tree.elements(list).collect();
+        let names: Vec<String> = sent.iter().map(|a| call.tree.get(*a).name.clone()).collect();
+        if self.of_version(call.version, &names).len() < names.len() {
+            return compose::status(750);
+        }
         let takes_all = self.fault == Some(ServerFault::TakesAnyPresenceValue);
         if !takes_all && sent.iter().any(|a| !self.has_good_values(call, *a)) {
             if self.fault == Some(ServerFault::StoresRefusedPresence) {
@@ -159,14 +163,11 @@ fn copied(tree: &Tree, id: NodeId) -> Elem {
     }
 }
 
-/// What a server makes of an update that takes it for an addition (a fault): children that are not sent stay.
+/// What a server makes of an update that it takes for an addition (a fault): parts that are not sent stay.
 fn merged(old: Option<&Elem>, new: Elem) -> Elem {
     let Some(old) = old else { return new };
-    let missing = old
-        .children()
-        .iter()
-        .filter(|c| new.children().iter().all(|n| n.name() != c.name()))
-        .cloned()
-        .collect::<Vec<_>>();
-    new.with_all(missing)
+    let of = |name: &str, from: &Elem| from.children().iter().find(|c| c.name() == name).cloned();
+    let kept = old.children().iter().map(|c| of(c.name(), &new).unwrap_or_else(|| c.clone()));
+    let more = new.children().iter().filter(|c| of(c.name(), old).is_none()).cloned();
+    Elem::new(new.name()).with_all(kept).with_all(more)
 }
