@@ -246,7 +246,7 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
         "SubscribeGroupNotice-Request.get" => it.with(group()).with(text("SubscribeType", "G")),
         "SubscribeGroupNotice-Request.unset" => it.with(group()).with(text("SubscribeType", "U")),
         "Extended-Request" if v12 => text(primitive, "an extension of nobody"),
-        _ => return None,
+        other => return super::presence_samples::request(version, other, names),
     })
 }
 

@@ -5,6 +5,7 @@ use crate::spec::{Group, Version};
 
 use super::contents::{selection, user, users};
 use super::names::Names;
+use super::presence_samples;
 use super::samples::{
     MESSAGE, MESSAGE_BASE64, attribute, encoded_info, message_info, property, screen_name,
 };
@@ -18,7 +19,6 @@ pub const MESSAGE_ID: &str = "message-1";
 /// # Errors
 /// The primitive is not one that a server begins a transaction with.
 pub fn server_request(version: Version, name: &str, names: &Names) -> Result<Elem, String> {
-    // A word behind a point names another content of the same primitive.
     let it = Elem::new(name.split('.').next().unwrap_or(name));
     let sender = || Elem::new("Sender").with(user(&names.peer));
     let to_me = || Elem::new("Recipient").with(user(&names.me));
@@ -42,6 +42,40 @@ pub fn server_request(version: Version, name: &str, names: &Names) -> Result<Ele
                         .with(attribute("StatusText", "At <work> & glad")),
                 ),
         ),
+        // Every attribute with every part.
+        "PresenceNotification-Request.every" => it.with(
+            Elem::new("Presence")
+                .with(text("UserID", names.peer.clone()))
+                .with(presence_samples::every_value(version)),
+        ),
+        // Attributes that are not valid have no value.
+        "PresenceNotification-Request.not-valid" => it.with(
+            Elem::new("Presence")
+                .with(text("UserID", names.peer.clone()))
+                .with(
+                    Elem::new("PresenceSubList")
+                        .in_namespace(version.namespace(Group::Pa))
+                        .with(Elem::new("OnlineStatus").with(text("Qualifier", "F")))
+                        .with(Elem::new("StatusText").with(text("Qualifier", "F"))),
+                ),
+        ),
+        "PresenceNotification-Request.list" => it.with(
+            Elem::new("Presence")
+                .with(text("ContactList", names.list()))
+                .with(presence_samples::values(version, &["StatusText"])),
+        ),
+        "PresenceNotification-Request.two" => it
+            .with(
+                Elem::new("Presence")
+                    .with(text("UserID", names.peer.clone()))
+                    .with(presence_samples::values(version, &["StatusMood"])),
+            )
+            .with(
+                Elem::new("Presence")
+                    .with(text("UserID", names.me.clone()))
+                    .with(presence_samples::values(version, &["Alias"])),
+            ),
+        "PresenceAuth-Request.all" => it.with(text("UserID", names.peer.clone())),
         "PresenceAuth-Request" => it
             .with(text("UserID", names.peer.clone()))
             .with(selection(version, &["UserAvailability"])),

@@ -154,6 +154,100 @@ pub enum ServerFault {
     CancelsFinished,
 
     // Presence.
+    /// Tells no watcher of a change.
+    NotifiesNobody,
+    /// Tells nothing when a subscription begins.
+    TellsNothingAtFirst,
+    /// Tells watchers of attributes that they did not ask for.
+    NotifiesUnasked,
+    /// Tells watchers of attributes that they may not see.
+    NotifiesUnauthorised,
+    /// Tells those who did not subscribe.
+    NotifiesEverybody,
+    /// Lets a new subscription stand beside the old one.
+    AddsSubscriptions,
+    /// Goes on after the end of a subscription.
+    KeepsSubscriptions,
+    /// Subscribes to the first of several targets alone.
+    SubscribesFirstOnly,
+    /// Serves nobody when one of several targets is missing, and calls that a partial success.
+    ServesNobodyPartly,
+    /// Refuses to end a subscription that there is not.
+    UnsubscribesOnce,
+    /// Takes a request that selects no attributes for one that wants none.
+    NeedsSelection,
+    /// Tells nobody that a user came or went.
+    HidesComingAndGoing,
+    /// Says that everybody is online.
+    AlwaysOnline,
+    /// Takes users that there are not.
+    WatchesUnknownUsers,
+    /// Takes contact lists that there are not.
+    TakesUnknownLists,
+    /// Shows who watches anybody.
+    ListsWatchersOfAll,
+    /// Shows more watchers than were asked for.
+    ListsAllWatchers,
+    /// Knows nothing of former watchers.
+    ForgetsWatchers,
+    /// Shows attributes that were not asked for.
+    ShowsUnaskedPresence,
+    /// Shows attributes that the asker may not see.
+    ShowsUnauthorisedPresence,
+    /// Shows the presence of the first of several users alone.
+    ShowsFirstUserOnly,
+    /// Says success to an update and keeps nothing of it.
+    StoresNoPresence,
+    /// Keeps the first attribute of an update alone.
+    StoresFirstAttributeOnly,
+    /// Forgets what an update does not name.
+    ReplacesAllPresence,
+    /// Keeps the parts of an attribute that an update leaves out.
+    MergesPresence,
+    /// Takes values that no attribute has.
+    TakesAnyPresenceValue,
+    /// Keeps what it refuses.
+    StoresRefusedPresence,
+    /// Asks no owner about a requester.
+    AsksNobody,
+    /// Asks the owner whatever its attribute lists say.
+    AsksAlways,
+    /// Names the owner in place of the requester.
+    AsksAboutOwner,
+    /// Shows presence before the owner has decided.
+    GrantsBeforeDecision,
+    /// Shows presence although the owner said no.
+    GrantsAfterDenial,
+    /// Shows more attributes than the owner granted.
+    GrantsAllAttributes,
+    /// Says success to a decision and keeps nothing of it.
+    ForgetsDecision,
+    /// Shows presence after the leave was taken back.
+    KeepsAuthorisation,
+    /// Takes a leave that was taken back for a refusal.
+    DeniesAfterCancel,
+    /// Shows decisions that were not asked for.
+    ShowsAllDecisions,
+    /// Says success to an attribute list and keeps nothing of it.
+    ForgetsAttributeLists,
+    /// Adds to an attribute list in place of replacing it.
+    AddsToAttributeLists,
+    /// Makes an attribute list for the first of several users alone.
+    ListsFirstUserOnly,
+    /// Lets the list for everybody count before those of users.
+    DefaultListFirst,
+    /// Does not look at the list for everybody.
+    IgnoresDefaultList,
+    /// Goes on with attribute lists that were deleted.
+    KeepsAttributeLists,
+    /// Goes on with the list for everybody although it was deleted.
+    KeepsDefaultAttributeList,
+    /// Deletes the list for everybody with any other.
+    DeletesDefaultListToo,
+    /// Shows the list for everybody unasked.
+    ShowsDefaultListUnasked,
+    /// Shows no list when none is named.
+    ShowsNoListUnasked,
 
     // Contact lists.
     /// Names the default list among the others too.
