@@ -73,7 +73,10 @@ fn every_command_is_described() {
         .map(|c| c.as_str())
         .filter(|word| !guide.contains(&format!("`{word}`")))
         .collect();
-    assert!(missing.is_empty(), "cases/DRIVERS.md does not speak of {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "cases/DRIVERS.md does not speak of {missing:?}"
+    );
 }
 
 /// Every key of a step, a condition, an edit, a case and a fault, and every word of the closed lists.

@@ -101,8 +101,12 @@ fn printed_requests_of_every_service_get_the_printed_answers() {
     let mut wrong = Vec::new();
     let mut tried = 0;
     for number in SERVICES {
-        let Some(mut request) = example(number) else { return };
-        let Some(envelope) = Envelope::of(&request) else { continue };
+        let Some(mut request) = example(number) else {
+            return;
+        };
+        let Some(envelope) = Envelope::of(&request) else {
+            continue;
+        };
         let transaction = &envelope.transactions[0];
         let from_client = checker
             .syntax()
@@ -111,8 +115,12 @@ fn printed_requests_of_every_service_get_the_printed_answers() {
         if transaction.mode != Mode::Request || !from_client || transaction.name == "Status" {
             continue;
         }
-        let Some(printed) = example(number + 1) else { continue };
-        let Some(model) = Envelope::of(&printed) else { continue };
+        let Some(printed) = example(number + 1) else {
+            continue;
+        };
+        let Some(model) = Envelope::of(&printed) else {
+            continue;
+        };
         if model.transactions[0].mode != Mode::Response || EXCUSED.iter().any(|(n, _)| *n == number) {
             continue;
         }
@@ -123,7 +131,10 @@ fn printed_requests_of_every_service_get_the_printed_answers() {
         }
         let (status, answer) = ask(&mut server, &request);
         let Some(answer) = answer else {
-            wrong.push(format!("{number} {}: HTTP {status} without a message", transaction.name));
+            wrong.push(format!(
+                "{number} {}: HTTP {status} without a message",
+                transaction.name
+            ));
             continue;
         };
         let given = Envelope::of(&answer).unwrap();
@@ -153,14 +164,20 @@ fn printed_requests_of_the_server_get_the_printed_answers_of_clients() {
     let mut tried = 0;
     for number in SERVICES {
         let Some(request) = example(number) else { return };
-        let Some(envelope) = Envelope::of(&request) else { continue };
+        let Some(envelope) = Envelope::of(&request) else {
+            continue;
+        };
         let transaction = &envelope.transactions[0];
         let from_server = checker
             .syntax()
             .primitive(&transaction.name)
             .is_some_and(|p| p.from.contains(&Role::Server));
-        let Some(printed) = example(number + 1) else { continue };
-        let Some(model) = Envelope::of(&printed) else { continue };
+        let Some(printed) = example(number + 1) else {
+            continue;
+        };
+        let Some(model) = Envelope::of(&printed) else {
+            continue;
+        };
         if transaction.mode != Mode::Request
             || !from_server
             || model.transactions[0].mode != Mode::Response
@@ -172,7 +189,11 @@ fn printed_requests_of_the_server_get_the_printed_answers_of_clients() {
         let client = client();
         let replies = client.replies(&request, &envelope, false);
         assert_eq!(replies.len(), 1, "example {number}");
-        assert_eq!(replies[0].primitive.name(), model.transactions[0].name, "example {number}");
+        assert_eq!(
+            replies[0].primitive.name(),
+            model.transactions[0].name,
+            "example {number}"
+        );
         assert_eq!(replies[0].id, transaction.id, "example {number}");
         assert_eq!(replies[0].mode, Mode::Response);
     }

@@ -285,13 +285,7 @@ fn secrets_that_an_archive_kept_are_masked_all_the_same() {
     let peer = working(|_| false);
     let first = common::run_against(
         &peer,
-        &[
-            "--csp",
-            "1.2",
-            "--keep-secrets",
-            "--filter",
-            common::CORE,
-        ],
+        &["--csp", "1.2", "--keep-secrets", "--filter", common::CORE],
     );
     assert!(first.file("transcript.ndjson").contains(PASSWORDS[0].1));
     let requests = peer.requests();
@@ -333,7 +327,13 @@ fn tables_with_doubt(item: &str) -> tempfile::TempDir {
 
 #[test]
 fn a_change_of_the_tables_moves_what_it_is_about() {
-    let first = run(&common::of_core(&["run", "--role", "server", "--fault", "server-http-201"]));
+    let first = run(&common::of_core(&[
+        "run",
+        "--role",
+        "server",
+        "--fault",
+        "server-http-201",
+    ]));
     assert_eq!(first.code, Some(1), "{}{}", first.stdout, first.stderr);
     let failed = first.items("fail");
     assert_eq!(failed.len(), 1, "{failed:?}");

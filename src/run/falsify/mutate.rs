@@ -156,7 +156,10 @@ impl Maker<'_> {
             ("session-id", Role::Server) => !matches!(self.kind.code, Some(600 | 601 | 604)),
             // WV-023 prints these in either mode: no certain breach.
             ("mode", Role::Client)
-                if matches!(self.kind.primitive.as_str(), "MessageDelivered" | "PresenceAuth-User") =>
+                if matches!(
+                    self.kind.primitive.as_str(),
+                    "MessageDelivered" | "PresenceAuth-User"
+                ) =>
             {
                 false
             }

@@ -52,7 +52,10 @@ impl ServerEngine {
         if pairs.iter().all(|(_, string)| string.is_empty()) {
             return compose::status(537);
         }
-        let limit = match call.text("SearchLimit").map(|l| l.parse::<usize>().unwrap_or(usize::MAX)) {
+        let limit = match call
+            .text("SearchLimit")
+            .map(|l| l.parse::<usize>().unwrap_or(usize::MAX))
+        {
             Some(limit) if limit > 0 => limit.min(100),
             _ => USUAL_LIMIT,
         };
@@ -107,7 +110,10 @@ impl ServerEngine {
         if call.now_ms.saturating_sub(search.since_ms) > LIFE_MS {
             return compose::status(535);
         }
-        let next = match call.text("SearchIndex").map(|i| i.parse::<usize>().unwrap_or(usize::MAX)) {
+        let next = match call
+            .text("SearchIndex")
+            .map(|i| i.parse::<usize>().unwrap_or(usize::MAX))
+        {
             _ if self.fault == Some(ServerFault::RepeatsResults) => 1,
             Some(index) if self.hospitable => index.clamp(1, search.hits.len()),
             Some(index) => index,
