@@ -44,9 +44,12 @@ impl ServerEngine {
         };
         room.members.insert(call.user.clone(), Right::Admin);
         self.world.groups.groups.insert(group.clone(), room);
-        if call.text("JoinGroup").as_deref() == Some("T")
-            && self.fault != Some(ServerFault::CreatesWithoutJoining)
-        {
+        let joins = match self.fault {
+            Some(ServerFault::JoinsCreatorAlways) => true,
+            Some(ServerFault::CreatesWithoutJoining) => false,
+            _ => call.text("JoinGroup").as_deref() == Some("T"),
+        };
+        if joins {
             let screen_name = self
                 .wanted_screen_name(call)
                 .unwrap_or_else(|| self.free_screen_name(&group, &call.user));
@@ -120,12 +123,9 @@ impl ServerEngine {
             if !room.privileged(&call.user) && !self.asks_no_rights() {
                 return Err(816);
             }
-            let unnamed = GroupProperties {
-                name: room.properties.name.clone(),
-                ..GroupProperties::default()
-            };
+            let bare = GroupProperties::default();
             let old = match self.fault {
-                Some(ServerFault::ForgetsOtherProperties) => &unnamed,
+                Some(ServerFault::ForgetsOtherProperties) => &bare,
                 _ => &room.properties,
             };
             changed = Some(self.with_properties(old, call, given, false)?);
