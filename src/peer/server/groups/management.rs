@@ -12,10 +12,7 @@ use super::{Answer, Joined, Right, Room, copy};
 impl ServerEngine {
     /// T43. The creator is Admin; the group is in its address, or has no owner.
     pub(super) fn create_group(&mut self, call: &Call<'_>) -> Elem {
-        match self.try_create_group(call) {
-            Ok(answer) => answer,
-            Err(code) => compose::status(self.refusal_code(code)),
-        }
+        self.try_create_group(call).unwrap_or_else(compose::status)
     }
 
     fn try_create_group(&mut self, call: &Call<'_>) -> Answer {
