@@ -449,10 +449,11 @@ impl ClientEngine {
                 .walk(answer.root())
                 .into_iter()
                 .any(|e| answer.get(e).name == "WelcomeNote"),
-            Some(ClientFault::StopsAfterUnknownProperty) => answer
-                .walk(answer.root())
-                .into_iter()
-                .any(|e| answer.child_text(e, "Name").is_some_and(|n| n.starts_with("ImpsScr"))),
+            Some(ClientFault::StopsAfterUnknownProperty) => answer.walk(answer.root()).into_iter().any(|e| {
+                answer
+                    .child_text(e, "Name")
+                    .is_some_and(|n| n.starts_with("ImpsScr"))
+            }),
             Some(ClientFault::StopsAtLargeNumbers) => answer
                 .walk(answer.root())
                 .into_iter()
