@@ -96,6 +96,10 @@ pub enum ClientFault {
     NoChunks,
     /// Does not confirm a message that it fetched.
     ConfirmsNothing,
+    /// Stops working after a group welcomes it.
+    StopsAfterWelcomeNote,
+    /// Stops working after a property of a group that it does not know.
+    StopsAfterUnknownProperty,
 }
 
 /// A CSP client without I/O.
@@ -446,6 +450,15 @@ impl ClientEngine {
             Some(ClientFault::StopsAfterRefusal) => envelope.transactions.iter().any(|t| {
                 // What ends a session is taken for what it is.
                 t.name == "Status" && code_of(answer, t).is_some_and(|c| c >= 400 && c / 100 != 6)
+            }),
+            Some(ClientFault::StopsAfterWelcomeNote) => answer
+                .walk(answer.root())
+                .into_iter()
+                .any(|e| answer.get(e).name == "WelcomeNote"),
+            Some(ClientFault::StopsAfterUnknownProperty) => answer.walk(answer.root()).into_iter().any(|e| {
+                answer
+                    .child_text(e, "Name")
+                    .is_some_and(|n| n.starts_with("ImpsScr"))
             }),
             Some(ClientFault::StopsAtLargeNumbers) => answer
                 .walk(answer.root())

@@ -358,19 +358,17 @@ fn names(case: &Case, key: &str) -> bool {
 fn codes_of(case: &Case) -> Vec<u16> {
     let mut out = Vec::new();
     for step in case.preconditions.iter().chain(&case.procedure) {
-        match step {
-            Step::Expect {
-                tests, settled_by, ..
-            } => {
-                out.extend(settled_by);
-                for test in tests {
-                    if let Condition::In(path, values) = &test.condition
-                        && path.names().last() == Some("Code")
-                    {
-                        out.extend(values.iter().filter_map(|v| v.parse::<u16>().ok()));
-                    }
+        if let Step::Expect { tests, .. } | Step::Receive { tests, .. } = step {
+            for test in tests {
+                if let Condition::In(path, values) = &test.condition
+                    && path.names().last() == Some("Code")
+                {
+                    out.extend(values.iter().filter_map(|v| v.parse::<u16>().ok()));
                 }
             }
+        }
+        match step {
+            Step::Expect { settled_by, .. } => out.extend(settled_by),
             Step::Reply { edits, status, .. } => {
                 out.extend(status);
                 out.extend(edits.iter().filter_map(|e| match e {

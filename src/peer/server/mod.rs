@@ -380,6 +380,16 @@ pub enum ServerFault {
     HidesUnknownMembers,
     /// Does not tell the joined users that they are removed.
     RemovesSilently,
+    /// Keeps users on the reject list who were taken off it.
+    RejectsForEver,
+    /// Joins the creator of a group, asked or not.
+    JoinsCreatorAlways,
+    /// Refuses to let users join without a screen name.
+    NeedsScreenName,
+    /// Gives the list of joined users that is for users with rights to the others, and the other way round.
+    SwapsJoinedLists,
+    /// Tells of every change in a group twice.
+    TellsChangesTwice,
 }
 
 /// One HTTP request as the engine sees it.

@@ -41,6 +41,7 @@ impl ServerEngine {
                 }
                 name
             }
+            None if faulty(ServerFault::NeedsScreenName) => return Err(402),
             None => self.free_screen_name(group, &call.user),
         };
         let mut own = room.own.get(&call.user).cloned().unwrap_or_default();
@@ -141,7 +142,8 @@ impl ServerEngine {
             return Err(808);
         }
         let answer = Elem::new("GetJoinedUsers-Response");
-        if !privileged {
+        let swapped = self.fault == Some(ServerFault::SwapsJoinedLists);
+        if privileged == swapped {
             let users: Vec<String> = room.joined.keys().cloned().collect();
             let hide = self.fault != Some(ServerFault::ShowsHiddenUsers);
             return Ok(answer.with(named(room, &users, Version::V12, hide)));
@@ -194,6 +196,9 @@ impl ServerEngine {
                 users.extend(all.filter(|u| !room.joined.contains_key(u)));
             }
             _ => {}
+        }
+        if self.fault == Some(ServerFault::TellsChangesTwice) {
+            users.extend(users.clone());
         }
         let address = room.address.clone();
         for user in users.iter().filter(|u| Some(u.as_str()) != except) {

@@ -12,10 +12,7 @@ use super::{Answer, Joined, Right, Room, copy};
 impl ServerEngine {
     /// T43. The creator is Admin; the group is in its address, or has no owner.
     pub(super) fn create_group(&mut self, call: &Call<'_>) -> Elem {
-        match self.try_create_group(call) {
-            Ok(answer) => answer,
-            Err(code) => compose::status(self.refusal_code(code)),
-        }
+        self.try_create_group(call).unwrap_or_else(compose::status)
     }
 
     fn try_create_group(&mut self, call: &Call<'_>) -> Answer {
@@ -44,9 +41,12 @@ impl ServerEngine {
         };
         room.members.insert(call.user.clone(), Right::Admin);
         self.world.groups.groups.insert(group.clone(), room);
-        if call.text("JoinGroup").as_deref() == Some("T")
-            && self.fault != Some(ServerFault::CreatesWithoutJoining)
-        {
+        let joins = match self.fault {
+            Some(ServerFault::JoinsCreatorAlways) => true,
+            Some(ServerFault::CreatesWithoutJoining) => false,
+            _ => call.text("JoinGroup").as_deref() == Some("T"),
+        };
+        if joins {
             let screen_name = self
                 .wanted_screen_name(call)
                 .unwrap_or_else(|| self.free_screen_name(&group, &call.user));
@@ -120,12 +120,9 @@ impl ServerEngine {
             if !room.privileged(&call.user) && !self.asks_no_rights() {
                 return Err(816);
             }
-            let unnamed = GroupProperties {
-                name: room.properties.name.clone(),
-                ..GroupProperties::default()
-            };
+            let bare = GroupProperties::default();
             let old = match self.fault {
-                Some(ServerFault::ForgetsOtherProperties) => &unnamed,
+                Some(ServerFault::ForgetsOtherProperties) => &bare,
                 _ => &room.properties,
             };
             changed = Some(self.with_properties(old, call, given, false)?);

@@ -146,7 +146,8 @@ impl ServerEngine {
                 continue;
             }
             for user in users {
-                if let Some(room) = self.room_mut(group) {
+                let stays = !adds && self.fault == Some(ServerFault::RejectsForEver);
+                if let Some(room) = self.room_mut(group).filter(|_| !stays) {
                     match adds {
                         true => room.rejected.insert(user.clone()),
                         false => room.rejected.remove(&user),

@@ -112,12 +112,12 @@ impl ServerEngine {
         };
         let group = self.canonical(&call.text("GroupID").unwrap_or_default());
         if !self.group_exists(&group) {
-            return Some(compose::status(self.refusal_code(800)));
+            return Some(compose::status(800));
         }
         if self.hospitable {
             self.make_at_home(&group, &call.user);
         }
-        Some(serve(self, call, &group).unwrap_or_else(|code| compose::status(self.refusal_code(code))))
+        Some(serve(self, call, &group).unwrap_or_else(compose::status))
     }
 
     /// A user has no session any more.
