@@ -96,6 +96,15 @@ pub enum ClientFault {
     NoChunks,
     /// Does not confirm a message that it fetched.
     ConfirmsNothing,
+    // Presence.
+    /// Refuses notifications of presence.
+    RefusesNotifications,
+    /// Refuses to be asked whether somebody may see its presence.
+    RefusesQuestions,
+    /// Stops working after an answer with a list that has nothing in it.
+    StopsAtEmptyLists,
+    /// Stops working when it is told that it may not see a presence.
+    StopsAfterPresenceFailure,
 }
 
 /// A CSP client without I/O.
@@ -441,6 +450,15 @@ impl ClientEngine {
                 // What ends a session is taken for what it is.
                 t.name == "Status" && code_of(answer, t).is_some_and(|c| c >= 400 && c / 100 != 6)
             }),
+            Some(ClientFault::StopsAfterPresenceFailure) => envelope.transactions.iter().any(|t| {
+                t.name == "GetPresence-Response" && code_of(answer, t).is_some_and(|c| c != 200)
+            }),
+            Some(ClientFault::StopsAtEmptyLists) => envelope.transactions.iter().any(|t| {
+                matches!(
+                    t.name.as_str(),
+                    "GetWatcherList-Response" | "GetReactiveAuthStatus-Response" | "GetAttributeList-Response"
+                )
+            }),
             Some(ClientFault::StopsAtLargeNumbers) => answer
                 .walk(answer.root())
                 .into_iter()
@@ -531,7 +549,11 @@ impl ClientEngine {
             .map(|t| Part {
                 mode: Mode::Response,
                 id: t.id.clone(),
-                primitive: correct_reply(tree, t),
+                primitive: match (self.fault, t.name.as_str()) {
+                    (Some(ClientFault::RefusesNotifications), "PresenceNotification-Request")
+                    | (Some(ClientFault::RefusesQuestions), "PresenceAuth-Request") => compose::status(400),
+                    _ => correct_reply(tree, t),
+                },
             })
             .collect()
     }
