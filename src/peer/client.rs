@@ -450,13 +450,16 @@ impl ClientEngine {
                 // What ends a session is taken for what it is.
                 t.name == "Status" && code_of(answer, t).is_some_and(|c| c >= 400 && c / 100 != 6)
             }),
-            Some(ClientFault::StopsAfterPresenceFailure) => envelope.transactions.iter().any(|t| {
-                t.name == "GetPresence-Response" && code_of(answer, t).is_some_and(|c| c != 200)
-            }),
+            Some(ClientFault::StopsAfterPresenceFailure) => envelope
+                .transactions
+                .iter()
+                .any(|t| t.name == "GetPresence-Response" && code_of(answer, t).is_some_and(|c| c != 200)),
             Some(ClientFault::StopsAtEmptyLists) => envelope.transactions.iter().any(|t| {
                 matches!(
                     t.name.as_str(),
-                    "GetWatcherList-Response" | "GetReactiveAuthStatus-Response" | "GetAttributeList-Response"
+                    "GetWatcherList-Response"
+                        | "GetReactiveAuthStatus-Response"
+                        | "GetAttributeList-Response"
                 )
             }),
             Some(ClientFault::StopsAtLargeNumbers) => answer

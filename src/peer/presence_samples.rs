@@ -49,9 +49,7 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
             .with(selection(version, &selected()?))
             .with_some(auto("F")),
         ("UnsubscribePresence-Request" | "GetPresence-Request", "list") => it.with(list()),
-        ("GetPresence-Request", _) => it
-            .with(user(&names.peer))
-            .with(selection(version, &selected()?)),
+        ("GetPresence-Request", _) => it.with(user(&names.peer)).with(selection(version, &selected()?)),
         ("GetWatcherList-Request", "period") if v12 => it.with(text("HistoryPeriod", "3600")),
         ("GetWatcherList-Request", "most") if v12 => it.with(text("MaxWatcherList", "1")),
         ("PresenceAuth-User", "deny") => it.with(peer()).with(text("Acceptance", "F")),
@@ -72,7 +70,10 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
         ("GetAttributeList-Request", "list") => it.with(only_default("F")).with(list()),
         ("GetAttributeList-Request", "every") => it.with(only_default("F")),
         ("UpdatePresence-Request", "every") => {
-            let of_version: Vec<&str> = all(version).into_iter().filter(|a| *a != "OnlineStatus").collect();
+            let of_version: Vec<&str> = all(version)
+                .into_iter()
+                .filter(|a| *a != "OnlineStatus")
+                .collect();
             it.with(values(version, &of_version))
         }
         // What was published is not valid any longer.
@@ -125,9 +126,8 @@ fn value(name: &str) -> Elem {
             .with(text("Qualifier", "T"))
             .with_all(parts.iter().map(|(n, v)| text(n, *v)))
     };
-    let part = |name: &str, parts: &[(&str, &str)]| {
-        Elem::new(name).with_all(parts.iter().map(|(n, v)| text(n, *v)))
-    };
+    let part =
+        |name: &str, parts: &[(&str, &str)]| Elem::new(name).with_all(parts.iter().map(|(n, v)| text(n, *v)));
     match name {
         "ClientInfo" => with(&[
             ("ClientType", "MOBILE_PHONE"),

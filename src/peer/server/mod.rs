@@ -213,7 +213,6 @@ pub enum ServerFault {
     ShowsDefaultListUnasked,
     /// Shows no list when none is named.
     ShowsNoListUnasked,
-
     // Contact lists.
 
     // Messages.

@@ -293,9 +293,17 @@ impl ServerEngine {
             self.notify(&watcher, owner, &seen);
         }
         if self.fault == Some(ServerFault::NotifiesEverybody) {
-            let strangers: Vec<String> = self.config.accounts.iter().map(|a| self.canonical(&a.user)).collect();
+            let strangers: Vec<String> = self
+                .config
+                .accounts
+                .iter()
+                .map(|a| self.canonical(&a.user))
+                .collect();
             let watchers = self.watchers_of(owner);
-            for user in strangers.iter().filter(|u| *u != owner && !watchers.contains_key(*u)) {
+            for user in strangers
+                .iter()
+                .filter(|u| *u != owner && !watchers.contains_key(*u))
+            {
                 let mut seen = self.visible(owner, user, None);
                 seen.retain(|a| changed.contains(a));
                 self.notify(user, owner, &seen);
@@ -313,8 +321,8 @@ impl ServerEngine {
             if attributes.is_empty() {
                 continue;
             }
-            let notification = Elem::new("PresenceNotification-Request")
-                .with(self.presence_of(version, owner, &attributes));
+            let notification =
+                Elem::new("PresenceNotification-Request").with(self.presence_of(version, owner, &attributes));
             self.deliver_in(&id, &|_| notification.clone());
         }
     }

@@ -68,7 +68,13 @@ impl ServerEngine {
             contacts.iter().any(|c| c == requester)
         };
         let of_lists: Vec<&Attributes> = lists
-            .map(|l| l.contact_lists.iter().filter(|(list, _)| on(list)).map(|(_, a)| a).collect())
+            .map(|l| {
+                l.contact_lists
+                    .iter()
+                    .filter(|(list, _)| on(list))
+                    .map(|(_, a)| a)
+                    .collect()
+            })
             .unwrap_or_default();
         if !of_lists.is_empty() {
             return Rights::These(of_lists.into_iter().flatten().cloned().collect());
@@ -117,7 +123,9 @@ impl ServerEngine {
         let waits = self.world.presence.reactive.contains_key(&key);
         if self.fault == Some(ServerFault::AsksAlways) {
             let ready = self.auth_requests(&self.spelled(requester), asked);
-            self.deliver(owner, &|version| ready[usize::from(version == Version::V12)].clone());
+            self.deliver(owner, &|version| {
+                ready[usize::from(version == Version::V12)].clone()
+            });
             return;
         }
         if waits || self.rights(owner, requester) != Rights::Undecided {
@@ -150,7 +158,9 @@ impl ServerEngine {
                 _ => self.spelled(&requester),
             };
             let ready = self.auth_requests(&named, asked.as_ref());
-            let told = self.deliver(owner, &|version| ready[usize::from(version == Version::V12)].clone());
+            let told = self.deliver(owner, &|version| {
+                ready[usize::from(version == Version::V12)].clone()
+            });
             let key = (owner.to_owned(), requester);
             if let Some(reactive) = self.world.presence.reactive.get_mut(&key) {
                 reactive.told = told;
@@ -232,8 +242,7 @@ impl ServerEngine {
                 .with(text("ReactiveAuthState", state))
                 .with_some(list)
         });
-        Elem::new("GetReactiveAuthStatus-Response")
-            .with(Elem::new("ReactiveAuthStatusList").with_all(states))
+        Elem::new("GetReactiveAuthStatus-Response").with(Elem::new("ReactiveAuthStatusList").with_all(states))
     }
 
     /// T29. A list takes the place of the one for the same target.
@@ -283,7 +292,9 @@ impl ServerEngine {
         self.with_rights_of(&call.user, |engine| {
             let lists = engine.world.presence.lists.entry(call.user.clone()).or_default();
             lists.users.retain(|user, _| !targets.users.contains(user));
-            lists.contact_lists.retain(|list, _| !targets.lists.contains(list));
+            lists
+                .contact_lists
+                .retain(|list, _| !targets.lists.contains(list));
             if default_too {
                 lists.default = None;
             }
@@ -300,7 +311,10 @@ impl ServerEngine {
         let empty = AttributeLists::default();
         let lists = self.world.presence.lists.get(&call.user).unwrap_or(&empty);
         let select = |attributes: &Attributes| self.selection(call.version, attributes);
-        let of_users = lists.users.iter().filter(|(u, _)| all || targets.users.contains(u));
+        let of_users = lists
+            .users
+            .iter()
+            .filter(|(u, _)| all || targets.users.contains(u));
         let of_lists = lists
             .contact_lists
             .iter()

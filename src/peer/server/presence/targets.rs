@@ -95,9 +95,10 @@ impl Targets {
         codes.dedup();
         let details = codes.into_iter().map(|code| {
             // 1.1 has no place for contact lists.
-            let of_code = self.missing.iter().filter(|m| {
-                m.code == code && (version >= Version::V12 || m.element != "ContactList")
-            });
+            let of_code = self
+                .missing
+                .iter()
+                .filter(|m| m.code == code && (version >= Version::V12 || m.element != "ContactList"));
             Elem::new("DetailedResult")
                 .with(text("Code", code.to_string()))
                 .with_all(of_code.map(|m| text(m.element, m.address.clone())))

@@ -72,9 +72,7 @@ impl ServerEngine {
                 .checker
                 .syntax()
                 .leaf_below(call.version, Group::Pa, parent, &tree.get(id).name);
-            kind.is_none_or(|(kind, _)| {
-                !matches!(leaf::check(&kind, &tree.text(id)), LeafVerdict::Breach(_))
-            })
+            kind.is_none_or(|(kind, _)| !matches!(leaf::check(&kind, &tree.text(id)), LeafVerdict::Breach(_)))
         })
     }
 
@@ -167,7 +165,14 @@ fn copied(tree: &Tree, id: NodeId) -> Elem {
 fn merged(old: Option<&Elem>, new: Elem) -> Elem {
     let Some(old) = old else { return new };
     let of = |name: &str, from: &Elem| from.children().iter().find(|c| c.name() == name).cloned();
-    let kept = old.children().iter().map(|c| of(c.name(), &new).unwrap_or_else(|| c.clone()));
-    let more = new.children().iter().filter(|c| of(c.name(), old).is_none()).cloned();
+    let kept = old
+        .children()
+        .iter()
+        .map(|c| of(c.name(), &new).unwrap_or_else(|| c.clone()));
+    let more = new
+        .children()
+        .iter()
+        .filter(|c| of(c.name(), old).is_none())
+        .cloned();
     Elem::new(new.name()).with_all(kept).with_all(more)
 }
