@@ -100,6 +100,15 @@ pub enum ClientFault {
     StopsAfterWelcomeNote,
     /// Stops working after a property of a group that it does not know.
     StopsAfterUnknownProperty,
+    // Presence.
+    /// Refuses notifications of presence.
+    RefusesNotifications,
+    /// Refuses to be asked whether somebody may see its presence.
+    RefusesQuestions,
+    /// Stops working after an answer with a list that has nothing in it.
+    StopsAtEmptyLists,
+    /// Stops working when it is told that it may not see a presence.
+    StopsAfterPresenceFailure,
 }
 
 /// A CSP client without I/O.
@@ -460,6 +469,18 @@ impl ClientEngine {
                     .child_text(e, "Name")
                     .is_some_and(|n| n.starts_with("ImpsScr"))
             }),
+            Some(ClientFault::StopsAfterPresenceFailure) => envelope
+                .transactions
+                .iter()
+                .any(|t| t.name == "GetPresence-Response" && code_of(answer, t).is_some_and(|c| c != 200)),
+            Some(ClientFault::StopsAtEmptyLists) => envelope.transactions.iter().any(|t| {
+                matches!(
+                    t.name.as_str(),
+                    "GetWatcherList-Response"
+                        | "GetReactiveAuthStatus-Response"
+                        | "GetAttributeList-Response"
+                )
+            }),
             Some(ClientFault::StopsAtLargeNumbers) => answer
                 .walk(answer.root())
                 .into_iter()
@@ -550,7 +571,11 @@ impl ClientEngine {
             .map(|t| Part {
                 mode: Mode::Response,
                 id: t.id.clone(),
-                primitive: correct_reply(tree, t),
+                primitive: match (self.fault, t.name.as_str()) {
+                    (Some(ClientFault::RefusesNotifications), "PresenceNotification-Request")
+                    | (Some(ClientFault::RefusesQuestions), "PresenceAuth-Request") => compose::status(400),
+                    _ => correct_reply(tree, t),
+                },
             })
             .collect()
     }

@@ -157,6 +157,9 @@ impl Values for Runner<'_> {
         if name == "session" {
             return self.meeting.conversations().session().map(str::to_owned);
         }
+        if name == "peer" {
+            return Some(Names::of_client(&self.user).peer);
+        }
         self.kept.get(name).cloned()
     }
 }

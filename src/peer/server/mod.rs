@@ -248,7 +248,6 @@ pub enum ServerFault {
     ShowsDefaultListUnasked,
     /// Shows no list when none is named.
     ShowsNoListUnasked,
-
     // Contact lists.
     /// Names the default list among the others too.
     ListsDefaultTwice,
