@@ -68,7 +68,9 @@ impl ServerEngine {
 
     fn to_user(&mut self, call: &Call<'_>, address: &str, told: Elem, out: &mut Resolved) {
         let named = || text("UserID", address);
-        if !self.knows_user(address) {
+        let misspelled = self.fault == Some(ServerFault::MindsRecipientCase)
+            && address != self.spelled(&self.canonical(address));
+        if !self.knows_user(address) || misspelled {
             if self.fault == Some(ServerFault::SendsToAnybody) {
                 out.good += 1;
                 return;
