@@ -466,9 +466,10 @@ impl ClientEngine {
                 .walk(answer.root())
                 .into_iter()
                 .any(|e| answer.text(e).trim() == LARGEST),
-            Some(ClientFault::StopsAfterPartialSuccess) => {
-                envelope.transactions.iter().any(|t| code_of(answer, t) == Some(201))
-            }
+            Some(ClientFault::StopsAfterPartialSuccess) => envelope
+                .transactions
+                .iter()
+                .any(|t| code_of(answer, t) == Some(201)),
             Some(ClientFault::StopsAfterOddMessageLists) => {
                 let lists = envelope.transactions.iter();
                 let mut lists = lists.filter(|t| t.name == "GetMessageList-Response");

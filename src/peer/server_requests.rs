@@ -5,9 +5,7 @@ use crate::spec::{Group, Version};
 
 use super::contents::{selection, user, users};
 use super::names::Names;
-use super::samples::{
-    MESSAGE, MESSAGE_BASE64, attribute, encoded_info, message_info, property, screen_name,
-};
+use super::samples::{MESSAGE, MESSAGE_BASE64, attribute, encoded_info, message_info, property, screen_name};
 
 /// The identifier of the message that the lower tester delivers.
 pub const MESSAGE_ID: &str = "message-1";

@@ -199,7 +199,6 @@ pub enum ServerFault {
     ForgetsBlocksAtLogout,
     /// Keeps messages beyond their validity.
     IgnoresValidity,
-
     // Groups.
 }
 

@@ -98,7 +98,9 @@ impl ServerEngine {
                 let code = if matches!(key, Key::User(_)) { 531 } else { 800 };
                 Failure::new(code, entry)
             }));
-            let removed = part("RemoveList").map(|n| self.entries(call, n)).unwrap_or_default();
+            let removed = part("RemoveList")
+                .map(|n| self.entries(call, n))
+                .unwrap_or_default();
             good += taken.len() + removed.len();
             if taken.is_empty() && removed.is_empty() && failed.is_empty() {
                 good += 1;

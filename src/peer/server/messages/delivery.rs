@@ -215,9 +215,8 @@ impl ServerEngine {
     pub(super) fn unqueue(&mut self, user: &str, id: &str) {
         for session in self.sessions_of(user) {
             if let Some(open) = self.sessions.get_mut(&session) {
-                open.queue.retain(|e| {
-                    e.name() == "DeliveryReport-Request" || message_of(e).as_deref() != Some(id)
-                });
+                open.queue
+                    .retain(|e| e.name() == "DeliveryReport-Request" || message_of(e).as_deref() != Some(id));
             }
         }
     }

@@ -327,11 +327,7 @@ impl ServerEngine {
             }
             None if self.hospitable => {
                 let sender = Elem::new("Sender").with(user(&call.user));
-                let info = message_info(
-                    MESSAGE,
-                    Elem::new("Recipient").with(user(&call.user)),
-                    sender,
-                );
+                let info = message_info(MESSAGE, Elem::new("Recipient").with(user(&call.user)), sender);
                 let info = Elem::new("MessageInfo")
                     .with(text("MessageID", id))
                     .with_all(info.children().iter().cloned());
