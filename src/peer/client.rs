@@ -109,6 +109,18 @@ pub enum ClientFault {
     StopsAtEmptyLists,
     /// Stops working when it is told that it may not see a presence.
     StopsAfterPresenceFailure,
+    /// Confirms a message that it could not fetch.
+    ConfirmsUnfetched,
+    /// Answers only pushed messages with a text in them.
+    ConfirmsTextsOnly,
+    /// Answers a pushed message once, however often it comes.
+    ConfirmsOnce,
+    /// Stops working after a success in part.
+    StopsAfterPartialSuccess,
+    /// Stops working after a message list that has not exactly one entry.
+    StopsAfterOddMessageLists,
+    /// Stops working after blocked lists that are absent, or have entries other than users.
+    StopsAfterOddBlockedLists,
 }
 
 /// A CSP client without I/O.
@@ -124,6 +136,8 @@ pub struct ClientEngine {
     stopped: bool,
     agreed: Agreed,
     polled_on_flag: bool,
+    /// MessageIDs that were confirmed.
+    confirmed: std::cell::RefCell<std::collections::BTreeSet<String>>,
     /// The tables, for one that keeps to what was agreed.
     checker: Option<Arc<Checker>>,
 }
@@ -158,6 +172,7 @@ impl ClientEngine {
             stopped: false,
             agreed: Agreed::default(),
             polled_on_flag: false,
+            confirmed: std::cell::RefCell::default(),
             checker: None,
         }
     }
@@ -485,6 +500,27 @@ impl ClientEngine {
                 .walk(answer.root())
                 .into_iter()
                 .any(|e| answer.text(e).trim() == LARGEST),
+            Some(ClientFault::StopsAfterPartialSuccess) => envelope
+                .transactions
+                .iter()
+                .any(|t| code_of(answer, t) == Some(201)),
+            Some(ClientFault::StopsAfterOddMessageLists) => {
+                let lists = envelope.transactions.iter();
+                let mut lists = lists.filter(|t| t.name == "GetMessageList-Response");
+                lists.any(|t| t.primitive.is_some_and(|p| answer.elements(p).count() != 1))
+            }
+            Some(ClientFault::StopsAfterOddBlockedLists) => {
+                let odd = |list| {
+                    let entries = answer.child(list, "EntityList");
+                    entries.is_none_or(|e| answer.elements(e).any(|c| answer.get(c).name != "UserID"))
+                };
+                let lists = envelope.transactions.iter();
+                let mut lists = lists.filter(|t| t.name == "GetBlockedList-Response");
+                lists.any(|t| {
+                    t.primitive
+                        .is_some_and(|p| answer.elements(p).next().is_none() || answer.elements(p).any(odd))
+                })
+            }
             _ => false,
         };
         let mut next = Vec::new();
@@ -536,6 +572,13 @@ impl ClientEngine {
         if fetched && self.session.is_some() && self.fault != Some(ClientFault::ConfirmsNothing) {
             next.extend(self.request("MessageDelivered"));
         }
+        if sent_name == "GetMessage-Request"
+            && !fetched
+            && self.session.is_some()
+            && self.fault == Some(ClientFault::ConfirmsUnfetched)
+        {
+            next.extend(self.request("MessageDelivered"));
+        }
         let poll = envelope.poll.as_deref() == Some("T");
         let once = self.fault == Some(ClientFault::PollsOnce) && self.polled_on_flag;
         if poll && self.session.is_some() && self.fault != Some(ClientFault::IgnoresPollFlag) && !once {
@@ -568,6 +611,7 @@ impl ClientEngine {
             .iter()
             .filter(|t| t.mode == Mode::Request && !t.name.is_empty())
             .filter(|t| t.name != "Disconnect" || to_disconnect)
+            .filter(|t| t.name != "NewMessage" || self.confirms(tree, t))
             .map(|t| Part {
                 mode: Mode::Response,
                 id: t.id.clone(),
@@ -578,6 +622,22 @@ impl ClientEngine {
                 },
             })
             .collect()
+    }
+
+    /// Whether a pushed message is answered: always, but for a fault.
+    fn confirms(&self, tree: &Tree, pushed: &TransactionView) -> bool {
+        match self.fault {
+            Some(ClientFault::ConfirmsTextsOnly) => pushed.primitive.is_some_and(|p| {
+                let info = tree.child(p, "MessageInfo");
+                let coded = info.is_some_and(|i| tree.child(i, "ContentEncoding").is_some());
+                tree.child(p, "ContentData").is_some() && !coded
+            }),
+            Some(ClientFault::ConfirmsOnce) => {
+                let id = message_id(tree, pushed.primitive).unwrap_or_default();
+                self.confirmed.borrow_mut().insert(id)
+            }
+            _ => true,
+        }
     }
 
     /// One message with these answers.

@@ -323,9 +323,30 @@ pub enum ServerFault {
     ReportsAlways,
     /// Gives every message to everybody who is logged in.
     CopiesToAll,
+    /// Delivers nothing of what only some recipients can get.
+    DropsPartlyAccepted,
+    /// Does not know a recipient whose address is written in other case.
+    MindsRecipientCase,
+    /// Goes on announcing when it is asked to push again.
+    NeverPushesAgain,
+    /// Announces every message again.
+    AnnouncesTwice,
+    /// Lists the messages of everybody.
+    ListsMessagesOfOthers,
+    /// Takes what was pushed for delivered, confirmed or not.
+    TakesPushForDelivery,
+    /// Ends the session in which a push was refused.
+    EndsSessionOnRefusedPush,
+    /// Says success to ForwardMessage-Request and delivers nothing.
+    ForwardsNothing,
+    /// Changes what it forwards.
+    ForwardsChanged,
+    /// Lets nobody through when the grant list is in use.
+    GrantListBlocksAll,
+    /// Forgets the lists of a user when the user logs in.
+    ForgetsBlocksAtLogout,
     /// Keeps messages beyond their validity.
     IgnoresValidity,
-
     // Groups.
     /// Makes a group that exists already once more.
     CreatesGroupsOver,

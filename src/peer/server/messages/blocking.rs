@@ -60,7 +60,7 @@ impl ServerEngine {
         let blocked = guard.block.in_use || self.fault == Some(ServerFault::BlocksUnused);
         let granted = guard.grant.in_use && self.fault != Some(ServerFault::IgnoresGrantList);
         blocked && on(&guard.block) && self.fault != Some(ServerFault::LetsBlockedThrough)
-            || granted && !on(&guard.grant)
+            || granted && (!on(&guard.grant) || self.fault == Some(ServerFault::GrantListBlocksAll))
     }
 
     /// Answers GetBlockedList-Request.

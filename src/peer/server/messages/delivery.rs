@@ -179,6 +179,16 @@ impl ServerEngine {
         true
     }
 
+    /// Announces a message a second time (a fault).
+    pub(super) fn announce_again(&mut self, session: &str, user: &str, request: &Elem) {
+        let Some(id) = message_of(request) else { return };
+        let stored = self.world.messages.messages.get_mut(&id);
+        let to = stored.and_then(|m| m.waiting.get_mut(user));
+        if to.is_some_and(|to| to.offered.insert(format!("{session} again"))) {
+            self.deliver_in(session, &|_| request.clone());
+        }
+    }
+
     /// Tells the sender what became of a message (DL-8).
     fn report(&mut self, sender: &str, code: u16, info: &Elem) {
         for session in self.sessions_of(sender) {

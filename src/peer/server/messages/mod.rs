@@ -127,16 +127,24 @@ impl ServerEngine {
         request: &Elem,
         answer: (&Tree, &TransactionView),
     ) {
+        let (tree, transaction) = answer;
+        if request.name() == "MessageNotification" && self.fault == Some(ServerFault::AnnouncesTwice) {
+            self.announce_again(session, user, request);
+        }
         if request.name() != "NewMessage" {
             return;
         }
-        let (tree, transaction) = answer;
         let confirmed = transaction
             .primitive
             .filter(|_| transaction.name == "MessageDelivered")
             .and_then(|p| tree.child_text(p, "MessageID"));
         // A refusal leaves it undelivered (DL-7).
-        let Some(id) = confirmed else { return };
+        let Some(id) = confirmed else {
+            if self.fault == Some(ServerFault::EndsSessionOnRefusedPush) {
+                self.end_session(session);
+            }
+            return;
+        };
         // Other sessions of the user get their own copy.
         if self.done_with(user, &id, 200) && self.fault == Some(ServerFault::PushesTwice) {
             self.deliver_in(session, &|_| request.clone());
@@ -150,7 +158,18 @@ impl ServerEngine {
             .messages
             .methods
             .retain(|(session, _), _| open.contains(session));
-        for session in self.sessions_of(user) {
+        let sessions = self.sessions_of(user);
+        if self.fault == Some(ServerFault::ForgetsBlocksAtLogout) && sessions.len() == 1 {
+            self.world.messages.guards.remove(user);
+        }
+        if self.fault == Some(ServerFault::TakesPushForDelivery) {
+            for stored in self.world.messages.messages.values_mut() {
+                stored
+                    .waiting
+                    .retain(|to, a| to != user || a.offered.is_subset(&open));
+            }
+        }
+        for session in sessions {
             self.offer_waiting(&session);
         }
     }
@@ -195,6 +214,10 @@ impl ServerEngine {
             content: call.child("ContentData").map(|c| call.tree.text(c)),
             waiting: resolved.receivers,
         };
+        if !failed.is_empty() && self.fault == Some(ServerFault::DropsPartlyAccepted) {
+            let id = self.new_word("m");
+            return send_response(code, Some(&id));
+        }
         let id = self.store(stored);
         send_response(code, Some(&id))
     }
@@ -232,8 +255,9 @@ impl ServerEngine {
             return compose::status(604);
         };
         let longest = call.text("AcceptedContentLength").and_then(|n| n.parse().ok());
+        let stays = self.fault == Some(ServerFault::NeverPushesAgain) && session.delivery.notify;
         let chosen = Delivery {
-            notify: call.text("DeliveryMethod").as_deref() == Some("N"),
+            notify: stays || call.text("DeliveryMethod").as_deref() == Some("N"),
             longest: longest.or(session.delivery.longest),
         };
         match group {
@@ -273,10 +297,14 @@ impl ServerEngine {
             .filter(|_| self.fault != Some(ServerFault::IgnoresMessageCount))
             .unwrap_or(usize::MAX);
         let messages = &self.world.messages.messages;
-        let infos = self.waiting_for(&call.user).into_iter().take(most);
-        let infos = infos.filter_map(|id| {
+        let listed = match self.fault {
+            Some(ServerFault::ListsMessagesOfOthers) => messages.keys().cloned().collect(),
+            _ => self.waiting_for(&call.user),
+        };
+        let infos = listed.into_iter().take(most).filter_map(|id| {
             let stored = messages.get(&id)?;
-            Some(stored.info(&id, stored.waiting.get(&call.user)?))
+            let own = stored.waiting.get(&call.user);
+            Some(stored.info(&id, own.or_else(|| stored.waiting.values().next())?))
         });
         Elem::new("GetMessageList-Response").with_all(infos)
     }
@@ -352,13 +380,20 @@ impl ServerEngine {
         else {
             return Elem::new("Status").with(result);
         };
-        let copy = Stored {
+        let mut copy = Stored {
             by: call.user.clone(),
             report: false,
             sender: Elem::new("Sender").with(user(&self.spelled(&call.user))),
             waiting: resolved.receivers,
             ..original.clone()
         };
+        match self.fault {
+            Some(ServerFault::ForwardsNothing) => copy.waiting.clear(),
+            Some(ServerFault::ForwardsChanged) => {
+                copy.content = copy.content.map(|c| format!("Forwarded: {c}"));
+            }
+            _ => {}
+        }
         if self.fault != Some(ServerFault::KeepsForwarded) {
             self.finish(&call.user, &id, 541);
         }

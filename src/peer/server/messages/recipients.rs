@@ -47,18 +47,18 @@ impl ServerEngine {
                 "User" => {
                     let address = call.tree.child_text(target, "UserID").unwrap_or_default();
                     let told = copy(call.tree, target);
-                    self.to_user(call, &address, told, &mut out);
+                    self.add_user(call, &address, told, &mut out);
                 }
                 "Group" => match screen_name(call.tree, target) {
                     Some((name, group)) => self.whisper(call, &name, &group, &mut out),
                     None => {
                         let group = call.tree.child_text(target, "GroupID").unwrap_or_default();
-                        self.to_group(call, &group, &mut out);
+                        self.add_group(call, &group, &mut out);
                     }
                 },
                 "ContactList" => {
                     let list = call.tree.text(target).trim().to_owned();
-                    self.to_list(call, &list, &mut out);
+                    self.add_list(call, &list, &mut out);
                 }
                 _ => {}
             }
@@ -66,9 +66,11 @@ impl ServerEngine {
         out
     }
 
-    fn to_user(&mut self, call: &Call<'_>, address: &str, told: Elem, out: &mut Resolved) {
+    fn add_user(&mut self, call: &Call<'_>, address: &str, told: Elem, out: &mut Resolved) {
         let named = || text("UserID", address);
-        if !self.knows_user(address) {
+        let misspelled = self.fault == Some(ServerFault::MindsRecipientCase)
+            && address != self.spelled(&self.canonical(address));
+        if !self.knows_user(address) || misspelled {
             if self.fault == Some(ServerFault::SendsToAnybody) {
                 out.good += 1;
                 return;
@@ -89,7 +91,7 @@ impl ServerEngine {
         out.to(receiver, told, None);
     }
 
-    fn to_group(&mut self, call: &Call<'_>, group: &str, out: &mut Resolved) {
+    fn add_group(&mut self, call: &Call<'_>, group: &str, out: &mut Resolved) {
         let named = || text("GroupID", group);
         if let Some(code) = self.refused_in_group(group, &call.user) {
             out.failed.push(Failure::new(code, named()));
@@ -139,7 +141,7 @@ impl ServerEngine {
         }
     }
 
-    fn to_list(&mut self, call: &Call<'_>, list: &str, out: &mut Resolved) {
+    fn add_list(&mut self, call: &Call<'_>, list: &str, out: &mut Resolved) {
         match self.contacts_of(list) {
             Some(contacts) => {
                 if contacts.is_empty() {
@@ -147,7 +149,7 @@ impl ServerEngine {
                 }
                 for contact in contacts {
                     let told = user(&contact);
-                    self.to_user(call, &contact, told, out);
+                    self.add_user(call, &contact, told, out);
                 }
             }
             None if self.hospitable => out.good += 1,
