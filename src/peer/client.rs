@@ -96,6 +96,10 @@ pub enum ClientFault {
     NoChunks,
     /// Does not confirm a message that it fetched.
     ConfirmsNothing,
+    /// Stops working after an answer that fails in part.
+    StopsAtDetails,
+    /// Stops working after an answer without the results, lists or users that it asked for.
+    StopsAtNothing,
 }
 
 /// A CSP client without I/O.
@@ -440,6 +444,19 @@ impl ClientEngine {
             Some(ClientFault::StopsAfterRefusal) => envelope.transactions.iter().any(|t| {
                 // What ends a session is taken for what it is.
                 t.name == "Status" && code_of(answer, t).is_some_and(|c| c >= 400 && c / 100 != 6)
+            }),
+            Some(ClientFault::StopsAtDetails) => answer
+                .walk(answer.root())
+                .into_iter()
+                .any(|e| answer.get(e).name == "DetailedResult"),
+            Some(ClientFault::StopsAtNothing) => envelope.transactions.iter().any(|t| {
+                let part = match t.name.as_str() {
+                    "Search-Response" => "SearchResult",
+                    "GetList-Response" => "DefaultContactList",
+                    "ListManage-Response" => "NickList",
+                    _ => return false,
+                };
+                t.primitive.is_some_and(|p| answer.child(p, part).is_none())
             }),
             Some(ClientFault::StopsAtLargeNumbers) => answer
                 .walk(answer.root())
