@@ -170,6 +170,7 @@ fn printed_answers_are_understood_by_the_client() {
         cookie: "c".to_owned(),
         time_to_live: 120,
         id_prefix: "t".to_owned(),
+        names: imps_scr::peer::names::Names::default(),
     });
     // MD6 is a name that nobody can compute: the challenge is no session, and cannot be answered.
     assert!(!client.learn(&challenge));

@@ -5,10 +5,13 @@ use crate::message::{Elem, empty, text};
 use crate::spec::{Group, Version};
 
 use super::contents::{ACCEPTED_CONTENT_LENGTH, group_of, selection, user, users};
-use super::names::Names;
+use super::names::{Names, screen_name_of};
 
 /// The text that messages carry.
 pub const MESSAGE: &str = "Hello <World> & grüße";
+
+/// The same kind of text in BASE64: `Grüße & <mehr>`.
+pub const MESSAGE_BASE64: &str = "R3LDvMOfZSAmIDxtZWhyPg==";
 
 /// The request of this name, or none when no client of this version sends it.
 pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
@@ -149,10 +152,37 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
                     .with(Elem::new("Group").with(screen_name(&names.screen_name(), &names.group()))),
             ))
             .with(text("ContentData", MESSAGE)),
+        "SendMessage-Request.whisper" => it
+            .with(text("DeliveryReport", "F"))
+            .with(message_info(
+                MESSAGE,
+                Elem::new("Recipient").with(
+                    Elem::new("Group").with(screen_name(&screen_name_of(&names.peer), &names.group())),
+                ),
+                Elem::new("Sender")
+                    .with(Elem::new("Group").with(screen_name(&names.screen_name(), &names.group()))),
+            ))
+            .with(text("ContentData", MESSAGE)),
+        "SendMessage-Request.list" => it
+            .with(text("DeliveryReport", "F"))
+            .with(message_info(
+                MESSAGE,
+                Elem::new("Recipient").with(list()),
+                Elem::new("Sender").with(user(&names.me)),
+            ))
+            .with(text("ContentData", MESSAGE)),
+        "SendMessage-Request.base64" => it
+            .with(text("DeliveryReport", "F"))
+            .with(encoded_info(
+                Elem::new("Recipient").with(user(&names.peer)),
+                Elem::new("Sender").with(user(&names.me)),
+            ))
+            .with(text("ContentData", MESSAGE_BASE64)),
         "SetDeliveryMethod-Request" => it
             .with(text("DeliveryMethod", "P"))
             .with(text("AcceptedContentLength", ACCEPTED_CONTENT_LENGTH.to_string())),
         "GetMessageList-Request" => it.with(text("MessageCount", "10")),
+        "GetMessageList-Request.group" => it.with(group()),
         "RejectMessage-Request" | "GetMessage-Request" | "MessageDelivered" => it.with(message_id()),
         "ForwardMessage-Request" => it
             .with(message_id())
@@ -164,6 +194,16 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
         ),
         "BlockEntity-Request.unblock" => it.with(
             Elem::new("BlockList")
+                .with(text("InUse", "F"))
+                .with(Elem::new("RemoveList").with(peer())),
+        ),
+        "BlockEntity-Request.grant" => it.with(
+            Elem::new("GrantList")
+                .with(text("InUse", "T"))
+                .with(Elem::new("AddList").with(peer())),
+        ),
+        "BlockEntity-Request.grant-off" => it.with(
+            Elem::new("GrantList")
                 .with(text("InUse", "F"))
                 .with(Elem::new("RemoveList").with(peer())),
         ),
@@ -206,7 +246,7 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
         "SubscribeGroupNotice-Request.get" => it.with(group()).with(text("SubscribeType", "G")),
         "SubscribeGroupNotice-Request.unset" => it.with(group()).with(text("SubscribeType", "U")),
         "Extended-Request" if v12 => text(primitive, "an extension of nobody"),
-        _ => return None,
+        other => return super::presence_samples::request(version, other, names),
     })
 }
 
@@ -241,6 +281,16 @@ pub fn attribute(name: &str, value: &str) -> Elem {
     Elem::new(name)
         .with(text("Qualifier", "T"))
         .with(text("PresenceValue", value))
+}
+
+/// `MessageInfo` of [`MESSAGE_BASE64`].
+pub fn encoded_info(recipient: Elem, sender: Elem) -> Elem {
+    Elem::new("MessageInfo")
+        .with(text("ContentType", "text/plain"))
+        .with(text("ContentEncoding", "BASE64"))
+        .with(text("ContentSize", MESSAGE_BASE64.len().to_string()))
+        .with(recipient)
+        .with(sender)
 }
 
 /// `MessageInfo` of a text.
