@@ -156,9 +156,8 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
             .with(text("DeliveryReport", "F"))
             .with(message_info(
                 MESSAGE,
-                Elem::new("Recipient").with(
-                    Elem::new("Group").with(screen_name(&screen_name_of(&names.peer), &names.group())),
-                ),
+                Elem::new("Recipient")
+                    .with(Elem::new("Group").with(screen_name(&screen_name_of(&names.peer), &names.group()))),
                 Elem::new("Sender")
                     .with(Elem::new("Group").with(screen_name(&names.screen_name(), &names.group()))),
             ))

@@ -6,9 +6,7 @@ use crate::spec::{Group, Version};
 use super::contents::{selection, user, users};
 use super::names::Names;
 use super::presence_samples;
-use super::samples::{
-    MESSAGE, MESSAGE_BASE64, attribute, encoded_info, message_info, property, screen_name,
-};
+use super::samples::{MESSAGE, MESSAGE_BASE64, attribute, encoded_info, message_info, property, screen_name};
 
 /// The identifier of the message that the lower tester delivers.
 pub const MESSAGE_ID: &str = "message-1";
@@ -105,9 +103,7 @@ pub fn server_request(version: Version, name: &str, names: &Names) -> Result<Ele
         "InviteUser-Request.screen-name" => it
             .with(invitation())
             .with(text("InviteType", "GR"))
-            .with(Elem::new("Sender").with(
-                Elem::new("Group").with(screen_name("friend", &names.group())),
-            ))
+            .with(Elem::new("Sender").with(Elem::new("Group").with(screen_name("friend", &names.group()))))
             .with(text("GroupID", names.group())),
         "Invite-Response.no" => it
             .with(invitation())

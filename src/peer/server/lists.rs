@@ -138,7 +138,13 @@ impl ServerEngine {
                 wanted.default = Some(true);
             }
         }
-        let own = self.world.lists.lists.iter().filter(|l| l.owner == call.user).count();
+        let own = self
+            .world
+            .lists
+            .lists
+            .iter()
+            .filter(|l| l.owner == call.user)
+            .count();
         if own >= MOST_LISTS {
             return compose::status(match call.version {
                 Version::V11 => 403,
@@ -307,8 +313,13 @@ impl ServerEngine {
 
     /// Makes one list of the user the default: this one, or that which was, or the first.
     fn choose_default(&mut self, user: &str, wanted: Option<&str>) {
-        let mut own: Vec<&mut List> =
-            self.world.lists.lists.iter_mut().filter(|l| l.owner == user).collect();
+        let mut own: Vec<&mut List> = self
+            .world
+            .lists
+            .lists
+            .iter_mut()
+            .filter(|l| l.owner == user)
+            .collect();
         let chosen = own
             .iter()
             .position(|l| wanted.is_some_and(|w| w == l.key))

@@ -76,8 +76,12 @@ impl Failures {
             }
         }
         let details = codes.into_iter().map(|code| {
-            let mut targets: Vec<&Target> =
-                self.rows.iter().filter(|(c, _)| *c == code).map(|(_, t)| t).collect();
+            let mut targets: Vec<&Target> = self
+                .rows
+                .iter()
+                .filter(|(c, _)| *c == code)
+                .map(|(_, t)| t)
+                .collect();
             targets.sort_by_key(|t| t.place());
             Elem::new("DetailedResult")
                 .with(text("Code", code.to_string()))

@@ -95,7 +95,12 @@ impl ServerEngine {
             }
         }
         let request = self.invitation_to(call, &id, &kind, &sender);
-        let everybody: Vec<String> = self.config.accounts.iter().map(|a| self.canonical(&a.user)).collect();
+        let everybody: Vec<String> = self
+            .config
+            .accounts
+            .iter()
+            .map(|a| self.canonical(&a.user))
+            .collect();
         let told = match self.fault {
             Some(ServerFault::InvitesNobody) => Vec::new(),
             Some(ServerFault::InvitesFirstOnly) => invitees.iter().take(1).cloned().collect(),

@@ -55,7 +55,10 @@ impl ServerEngine {
         if pairs.iter().all(|(_, string)| string.is_empty()) {
             return compose::status(537);
         }
-        let limit = match call.text("SearchLimit").map(|l| l.parse::<usize>().unwrap_or(usize::MAX)) {
+        let limit = match call
+            .text("SearchLimit")
+            .map(|l| l.parse::<usize>().unwrap_or(usize::MAX))
+        {
             Some(limit) if limit > 0 => limit.min(100),
             _ => USUAL_LIMIT,
         };
@@ -113,7 +116,10 @@ impl ServerEngine {
         if call.now_ms.saturating_sub(search.since_ms) > LIFE_MS {
             return compose::status(535);
         }
-        let next = match call.text("SearchIndex").map(|i| i.parse::<usize>().unwrap_or(usize::MAX)) {
+        let next = match call
+            .text("SearchIndex")
+            .map(|i| i.parse::<usize>().unwrap_or(usize::MAX))
+        {
             Some(index) if self.hospitable => index.clamp(1, search.hits.len()),
             Some(index) => index,
             None => search.delivered + 1,
@@ -143,8 +149,7 @@ impl ServerEngine {
             false => Elem::new("UserList").with_all(spelled.map(|u| contents::user(&u))),
         };
         // Q8: 1.1 repeats the SearchID, 1.2 leaves it out.
-        let named =
-            first || call.version == Version::V11 || self.fault == Some(ServerFault::RepeatsSearchId);
+        let named = first || call.version == Version::V11 || self.fault == Some(ServerFault::RepeatsSearchId);
         let other = !first && self.fault == Some(ServerFault::RenamesSearch);
         let id = if other { search.id ^ 1 } else { search.id };
         let answer = Elem::new("Search-Response")
