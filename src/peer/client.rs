@@ -121,6 +121,10 @@ pub enum ClientFault {
     StopsAfterOddMessageLists,
     /// Stops working after blocked lists that are absent, or have entries other than users.
     StopsAfterOddBlockedLists,
+    /// Stops working after an answer that fails in part.
+    StopsAtDetails,
+    /// Stops working after an answer without the results, lists or users that it asked for.
+    StopsAtNothing,
 }
 
 /// A CSP client without I/O.
@@ -495,6 +499,19 @@ impl ClientEngine {
                         | "GetReactiveAuthStatus-Response"
                         | "GetAttributeList-Response"
                 )
+            }),
+            Some(ClientFault::StopsAtDetails) => answer
+                .walk(answer.root())
+                .into_iter()
+                .any(|e| answer.get(e).name == "DetailedResult"),
+            Some(ClientFault::StopsAtNothing) => envelope.transactions.iter().any(|t| {
+                let part = match t.name.as_str() {
+                    "Search-Response" => "SearchResult",
+                    "GetList-Response" => "DefaultContactList",
+                    "ListManage-Response" => "NickList",
+                    _ => return false,
+                };
+                t.primitive.is_some_and(|p| answer.child(p, part).is_none())
             }),
             Some(ClientFault::StopsAtLargeNumbers) => answer
                 .walk(answer.root())

@@ -14,7 +14,7 @@ use super::{ServerEngine, ServerFault};
 pub(super) const FUNCTIONS: &[&str] = &["GCLI", "CCLI", "DCLI", "MCLS"];
 
 /// Most lists of a user, and most users on a list.
-const MOST_LISTS: usize = 100;
+const MOST_LISTS: usize = 1_000;
 const MOST_CONTACTS: usize = 500;
 
 /// What is remembered.
@@ -105,10 +105,14 @@ impl ServerEngine {
             let address = resource(&call.user, "friends");
             self.invent_list(call, &address);
         }
-        let own = || self.world.lists.lists.iter().filter(|l| l.owner == call.user);
+        let all = self.fault == Some(ServerFault::NamesAllLists);
+        let own = || {
+            let lists = self.world.lists.lists.iter();
+            lists.filter(|l| all || l.owner == call.user)
+        };
         let twice = self.fault == Some(ServerFault::ListsDefaultTwice);
-        let others = own().filter(|l| twice || !l.default);
-        let default = own().find(|l| l.default);
+        let others = own().filter(|l| twice || !l.default || l.owner != call.user);
+        let default = own().find(|l| l.default && l.owner == call.user);
         Elem::new("GetList-Response")
             .with_all(others.map(|l| text("ContactList", l.address.clone())))
             .with_some(default.map(|l| text("DefaultContactList", l.address.clone())))
@@ -170,9 +174,13 @@ impl ServerEngine {
         let Some(index) = self.own_list(call) else {
             return compose::status(700);
         };
-        if self.fault != Some(ServerFault::KeepsDeletedLists) {
-            self.world.lists.lists.remove(index);
-            self.choose_default(&call.user, None);
+        match self.fault {
+            Some(ServerFault::KeepsDeletedLists) => {}
+            Some(ServerFault::DeletesAllLists) => self.world.lists.lists.retain(|l| l.owner != call.user),
+            _ => {
+                self.world.lists.lists.remove(index);
+                self.choose_default(&call.user, None);
+            }
         }
         compose::status(200)
     }
@@ -218,7 +226,11 @@ impl ServerEngine {
             }
         } else if let Some(removed) = call.child("RemoveNickList") {
             done = false;
-            shown = Some(vec![Elem::new("NickList")]);
+            let before = self.world.lists.lists[index].contacts.clone();
+            shown = Some(vec![match self.fault {
+                Some(ServerFault::ShowsRemoved) => nick_list(&before),
+                _ => Elem::new("NickList"),
+            }]);
             for user in call.users(removed) {
                 let gone = self.canonical(&user);
                 let on_it = &mut self.world.lists.lists[index].contacts;
@@ -252,9 +264,12 @@ impl ServerEngine {
         }
         let list = &self.world.lists.lists[index];
         let whole = || vec![nick_list(&list.contacts), properties(list)];
+        let receives = call.text("ReceiveList").is_some_and(|r| r == "T")
+            || self.fault == Some(ServerFault::IgnoresReceiveList);
         let parts = match call.version {
+            _ if shown.is_some() && self.fault == Some(ServerFault::ShowsNoChange) => Vec::new(),
             Version::V11 => shown.unwrap_or_else(whole),
-            Version::V12 if call.text("ReceiveList").is_some_and(|r| r == "T") => whole(),
+            Version::V12 if receives => whole(),
             Version::V12 => Vec::new(),
         };
         Elem::new("ListManage-Response")
@@ -331,9 +346,11 @@ impl ServerEngine {
                 ),
                 _ => (call.tree.text(entry).trim().to_owned(), None),
             };
-            if !self.knows_user(&user) && self.fault != Some(ServerFault::ListsUnknownUsers) {
-                failures.add(531, Target::User(user));
-                continue;
+            if !self.knows_user(&user) {
+                failures.add(531, Target::User(user.clone()));
+                if self.fault != Some(ServerFault::ListsUnknownUsers) {
+                    continue;
+                }
             }
             let contact = Contact {
                 key: self.canonical(&user),

@@ -130,8 +130,22 @@ pub enum ServerFault {
     TakesAnySearch,
     /// Gives the first results whatever index is asked for.
     TakesAnyIndex,
+    /// Does not go on with a search.
+    RefusesNextResults,
+    /// Gives another SearchID with the next results.
+    RenamesSearch,
+    /// Repeats the SearchID in 1.2.
+    RepeatsSearchId,
+    /// Finds users and groups in one search.
+    MixesSearch,
     /// Says that it invited, and invites nobody.
     InvitesNobody,
+    /// Says that it invited all, and invites the first.
+    InvitesFirstOnly,
+    /// Invites in the name of somebody who is blocked.
+    InvitesBlocked,
+    /// Shows the address of an inviter that gave its screen name.
+    ShowsInviter,
     /// Invites everybody who is there.
     InvitesEverybody,
     /// Sends every invitation twice.
@@ -269,6 +283,16 @@ pub enum ServerFault {
     RemovesNoContact,
     /// Keeps the default list that there was.
     KeepsDefaultList,
+    /// Names the lists of everybody.
+    NamesAllLists,
+    /// Deletes all lists of a user.
+    DeletesAllLists,
+    /// Shows nothing of what a change did.
+    ShowsNoChange,
+    /// Shows removed users in the answer to their removal.
+    ShowsRemoved,
+    /// Shows the list whether it is wanted or not.
+    IgnoresReceiveList,
 
     // Messages.
     /// Accepts messages and delivers none.

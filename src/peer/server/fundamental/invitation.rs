@@ -62,14 +62,14 @@ impl ServerEngine {
             return compose::status(800);
         }
         let sender = match call.child("ScreenName") {
-            None => contents::user(&self.spelled(&call.user)),
-            Some(name) => {
+            Some(name) if self.fault != Some(ServerFault::ShowsInviter) => {
                 let of = |child: &str| call.tree.child_text(name, child).unwrap_or_default();
                 if self.joined(&of("GroupID"), &call.user).is_none() && !self.hospitable {
                     return compose::status(808);
                 }
                 Elem::new("Group").with(samples::screen_name(&of("SName"), &of("GroupID")))
             }
+            _ => contents::user(&self.spelled(&call.user)),
         };
         let now_ms = call.now_ms;
         let used = |i: &Invitation| i.id == id && i.is_open(now_ms);
@@ -86,7 +86,7 @@ impl ServerEngine {
                 invitees.push(user);
             } else if !self.knows_user(&user) {
                 failures.add(531, target);
-            } else if self.is_blocked(&user, &call.user) {
+            } else if self.is_blocked(&user, &call.user) && self.fault != Some(ServerFault::InvitesBlocked) {
                 failures.add(532, target);
             } else if !self.is_online(&user) {
                 failures.add(533, target);
@@ -103,7 +103,8 @@ impl ServerEngine {
             .collect();
         let told = match self.fault {
             Some(ServerFault::InvitesNobody) => Vec::new(),
-            Some(ServerFault::InvitesEverybody) => everybody,
+            Some(ServerFault::InvitesFirstOnly) => invitees.iter().take(1).cloned().collect(),
+            Some(ServerFault::InvitesEverybody) if !invitees.is_empty() => everybody,
             Some(ServerFault::InvitesTwice) => [invitees.clone(), invitees.clone()].concat(),
             _ => invitees.clone(),
         };
@@ -181,7 +182,8 @@ impl ServerEngine {
         let found = all.iter_mut().find(|i| {
             let invited = |who: &Invitee| who.user == call.user && (who.open || late);
             let in_time = late || i.ends_ms.is_none_or(|end| call.now_ms < end);
-            i.id == id && (foreign || in_time && i.invitees.iter().any(invited))
+            let stranger = foreign && i.invitees.iter().all(|who| who.user != call.user);
+            i.id == id && (stranger || in_time && i.invitees.iter().any(invited))
         });
         let Some(invitation) = found else {
             let code = if self.hospitable { 200 } else { 423 };

@@ -47,6 +47,9 @@ impl ServerEngine {
     fn new_search(&mut self, call: &Call<'_>, pairs: &[(String, String)]) -> Elem {
         let of_groups = pairs.iter().all(|(element, _)| element.starts_with("GROUP_"));
         if !of_groups && pairs.iter().any(|(element, _)| element.starts_with("GROUP_")) {
+            if self.fault == Some(ServerFault::MixesSearch) {
+                return mixed_results(&call.user);
+            }
             return compose::status(402);
         }
         if pairs.iter().all(|(_, string)| string.is_empty()) {
@@ -107,6 +110,9 @@ impl ServerEngine {
             },
             None => return compose::status(424),
         };
+        if self.fault == Some(ServerFault::RefusesNextResults) {
+            return compose::status(403);
+        }
         if call.now_ms.saturating_sub(search.since_ms) > LIFE_MS {
             return compose::status(535);
         }
@@ -114,7 +120,6 @@ impl ServerEngine {
             .text("SearchIndex")
             .map(|i| i.parse::<usize>().unwrap_or(usize::MAX))
         {
-            _ if self.fault == Some(ServerFault::RepeatsResults) => 1,
             Some(index) if self.hospitable => index.clamp(1, search.hits.len()),
             Some(index) => index,
             None => search.delivered + 1,
@@ -133,7 +138,10 @@ impl ServerEngine {
     /// The answer with the results from this index on; a search with more of them is kept.
     fn next_results(&mut self, call: &Call<'_>, mut search: Search, from: usize, first: bool) -> Elem {
         let last = search.hits.len().min((from - 1).saturating_add(search.limit));
-        let page = &search.hits[(from - 1).min(last)..last];
+        let page = match self.fault {
+            Some(ServerFault::RepeatsResults) => &search.hits[..search.limit.min(last)],
+            _ => &search.hits[(from - 1).min(last)..last],
+        };
         let complete = last == search.hits.len();
         let spelled = page.iter().map(|hit| self.spelled(hit));
         let found = match search.of_groups {
@@ -141,9 +149,11 @@ impl ServerEngine {
             false => Elem::new("UserList").with_all(spelled.map(|u| contents::user(&u))),
         };
         // Q8: 1.1 repeats the SearchID, 1.2 leaves it out.
-        let named = first || call.version == Version::V11;
+        let named = first || call.version == Version::V11 || self.fault == Some(ServerFault::RepeatsSearchId);
+        let other = !first && self.fault == Some(ServerFault::RenamesSearch);
+        let id = if other { search.id ^ 1 } else { search.id };
         let answer = Elem::new("Search-Response")
-            .with_some(named.then(|| text("SearchID", search.id.to_string())))
+            .with_some(named.then(|| text("SearchID", id.to_string())))
             .with(text("SearchFindings", search.hits.len().to_string()))
             .with(text("CompletionFlag", if complete { "T" } else { "F" }))
             .with(text("SearchIndex", last.to_string()))
@@ -210,4 +220,18 @@ impl ServerEngine {
             .map(|address| self.canonical(&address))
             .collect()
     }
+}
+
+/// Users and groups in one answer, which no correct server gives.
+fn mixed_results(user: &str) -> Elem {
+    let group = super::super::super::names::resource(user, "mixed");
+    Elem::new("Search-Response")
+        .with(text("SearchFindings", "2"))
+        .with(text("CompletionFlag", "T"))
+        .with(text("SearchIndex", "2"))
+        .with(
+            Elem::new("SearchResult")
+                .with(contents::users(&[user]))
+                .with(Elem::new("GroupList").with(text("GroupID", group))),
+        )
 }
