@@ -8,7 +8,7 @@ use crate::base::{CaseId, ItemId};
 use crate::message::Encoding;
 use crate::record::{Archived, Exchange};
 use crate::spec::{Basis, Role, Status, Version};
-use crate::verdict::{Conformance, ItemVerdict, Place, Verdict};
+use crate::verdict::{ClaimGap, Conformance, ItemVerdict, Place, Verdict};
 
 /// Name and major version of the format in which the stream is kept; it stands in the first line.
 pub const TRANSCRIPT_FORMAT: &str = "imps-scr/transcript/1";
@@ -187,6 +187,10 @@ pub struct ItemResult {
     pub reason: String,
     /// The cases that charged something to it.
     pub cases: Vec<CaseId>,
+    /// How the statement of the vendor differs from what was seen; none when it does not, or when there
+    /// is no statement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_gap: Option<ClaimGap>,
 }
 
 /// The end of a run.

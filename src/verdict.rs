@@ -257,6 +257,55 @@ impl fmt::Display for ItemVerdict {
     }
 }
 
+/// How a vendor's statement and what was seen of an item differ.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClaimGap {
+    /// Claimed, and it failed, or the product itself said that it does not have it.
+    OverClaim,
+    /// Answered `no` or left out, and it was seen at work.
+    UnderClaim,
+}
+
+impl ClaimGap {
+    /// Both.
+    pub const ALL: [ClaimGap; 2] = [ClaimGap::OverClaim, ClaimGap::UnderClaim];
+
+    /// The word used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ClaimGap::OverClaim => "over-claim",
+            ClaimGap::UnderClaim => "under-claim",
+        }
+    }
+
+    /// What it means, in words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            ClaimGap::OverClaim => "claimed by the statement, and failed or declined",
+            ClaimGap::UnderClaim => "not claimed by the statement, and seen at work",
+        }
+    }
+}
+
+impl fmt::Display for ClaimGap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// The answer to the question a certificate asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -63,7 +63,7 @@ fn word<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, String> {
     text.parse()
 }
 
-const MARK: &str = "Items marked rec: are reconstructions of this project, not OMA text.";
+pub(super) const MARK: &str = "Items marked rec: are reconstructions of this project, not OMA text.";
 
 /// Runs `scr`.
 pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {

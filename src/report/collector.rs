@@ -275,6 +275,7 @@ fn masked_item(masker: &Masker, item: &ItemResult) -> Item {
         verdict: item.verdict,
         reason: masker.text(&item.reason),
         cases: item.cases.clone(),
+        claim_gap: item.claim_gap,
     }
 }
 

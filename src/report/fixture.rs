@@ -121,6 +121,7 @@ fn item(row: &Row, cases: &[&str]) -> ItemResult {
         verdict: *verdict,
         reason: reason.replace("HOSTILE", HOSTILE),
         cases: cases.iter().map(|c| case_id(c)).collect(),
+        claim_gap: None,
     }
 }
 

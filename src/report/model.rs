@@ -10,7 +10,7 @@ use super::words::severity;
 use crate::base::{CaseId, FileError, ItemId};
 use crate::message::Encoding;
 use crate::spec::{Basis, Role, Status, Version};
-use crate::verdict::{Conformance, ItemVerdict, Place, Verdict};
+use crate::verdict::{ClaimGap, Conformance, ItemVerdict, Place, Verdict};
 
 /// Name and major version of the format.
 pub const FORMAT: &str = "imps-scr/report/1";
@@ -129,6 +129,10 @@ pub struct Item {
     pub reason: String,
     /// The cases that charged something to it.
     pub cases: Vec<CaseId>,
+    /// How the statement of the vendor differs from what was seen; absent when it does not, or when there
+    /// is no statement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_gap: Option<ClaimGap>,
 }
 
 /// One case and what it came to.

@@ -20,7 +20,7 @@ mod types;
 pub use command::Command;
 pub use expr::{Expression, Reference, Truth};
 pub use filter::{Filter, FilterTarget};
-pub use ics::{Ics, ReviewFinding, ReviewKind};
+pub use ics::{Change, Evaluated, Ics, Repair, ReviewFinding, ReviewKind, Standing};
 pub use items::{Item, Items};
 pub use profile::{Account, AccountName, HttpUrl, Limits, Profile, Secret, Timers, TlsProfile};
 pub use readings::{Reading, Readings};
