@@ -238,6 +238,24 @@ impl ItemVerdict {
     }
 }
 
+impl ItemVerdict {
+    /// How bad it is, from what says nothing to the suite's own fault: a gap in what is asked for is worse
+    /// than a warning, and better than what was tried and could not be told.
+    pub fn severity(self) -> u8 {
+        match self {
+            ItemVerdict::Na => 0,
+            ItemVerdict::Untestable => 1,
+            ItemVerdict::Pass => 2,
+            ItemVerdict::Warn => 3,
+            ItemVerdict::NotRun => 4,
+            ItemVerdict::Untested => 5,
+            ItemVerdict::Inconc => 6,
+            ItemVerdict::Fail => 7,
+            ItemVerdict::Error => 8,
+        }
+    }
+}
+
 impl From<Verdict> for ItemVerdict {
     fn from(v: Verdict) -> Self {
         match v {

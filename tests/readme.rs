@@ -82,6 +82,8 @@ fn every_option_of_the_text_exists() {
         &["validate"],
         &["scr", "list"],
         &["scr", "show"],
+        &["scr", "import"],
+        &["scr", "check"],
         &["explain"],
         &["reference"],
         &["falsify"],

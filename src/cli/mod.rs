@@ -7,6 +7,8 @@ pub mod exit;
 mod explain;
 mod falsify;
 mod ics;
+mod import;
+mod in_use;
 mod reference;
 mod rejudge;
 mod resume;

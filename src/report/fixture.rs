@@ -482,6 +482,7 @@ fn outcome() -> RunOutcome {
         not_run: 1,
         caveats: vec!["claims were derived, not stated by the vendor".to_owned()],
         refused: Vec::new(),
+        imported: Vec::new(),
         duration_ms: 1_234,
     }
 }

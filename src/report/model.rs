@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::words::severity;
 use crate::base::{CaseId, FileError, ItemId};
+use crate::event::ImportedResult;
 use crate::message::Encoding;
 use crate::spec::{Basis, Role, Status, Version};
 use crate::verdict::{ClaimGap, Conformance, ItemVerdict, Place, Verdict};
@@ -60,6 +61,10 @@ pub struct Report {
     pub summary: Summary,
     /// Every item of the roles under test.
     pub items: Vec<Item>,
+    /// What the rows of tables that were brought came to (`--imported`); absent without one. No part of the
+    /// conformance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imported: Vec<ImportedResult>,
     /// Every case that ran or was refused with a reason.
     pub cases: Vec<Case>,
     /// Every criterion worse than pass, worst first.

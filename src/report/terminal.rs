@@ -60,6 +60,7 @@ impl Terminal {
             }
             page.findings(report, &self.report_file());
             page.gaps(report);
+            page.imported(report);
             page.list("caveats", &report.caveats);
             page.claim_gaps(report);
             page.list("notices", &report.notices);
@@ -233,6 +234,40 @@ impl Page {
             self.line(&format!("  {word} {}: {reason}", report.marked(&item.id)));
         }
         self.rest(gaps.len() - shown);
+    }
+
+    /// Tables that were brought: the counts, and the rows that are worse than a pass.
+    fn imported(&mut self, report: &Report) {
+        for table in &report.imported {
+            self.line("");
+            let unmapped = match table.mandatory_unmapped {
+                0 => String::new(),
+                n => format!("; {} mapped to no item", plural(n, "mandatory row")),
+            };
+            self.line(&format!(
+                "imported table {}: {}: {}{unmapped}",
+                plain(&table.file),
+                plural(table.rows.len(), "row"),
+                counted(&table.summary)
+            ));
+            let mut rows: Vec<_> = table
+                .rows
+                .iter()
+                .filter(|r| self.verbose || r.verdict.severity() > ItemVerdict::Pass.severity())
+                .collect();
+            rows.sort_by_key(|r| std::cmp::Reverse(r.verdict.severity()));
+            let shown = self.rows(rows.len());
+            for row in &rows[..shown] {
+                let reason = self.short(&row.reason);
+                self.line(&format!(
+                    "  {:<8} {} ({}): {reason}",
+                    row.verdict,
+                    plain(&row.id),
+                    row.status
+                ));
+            }
+            self.rest(rows.len() - shown);
+        }
     }
 
     /// Where the statement of the vendor differs from what was seen.

@@ -793,6 +793,7 @@ pub(super) fn conclude(
         not_run: count,
         caveats,
         refused: state.refused,
+        imported: Vec::new(),
         duration_ms: millis(epoch.elapsed()),
     }
 }

@@ -407,6 +407,7 @@ impl Call<'_> {
             not_run: 0,
             caveats,
             refused: Vec::new(),
+            imported: Vec::new(),
             duration_ms: millis(self.epoch.elapsed()),
         });
         bus.emit(&Event::RunFinished(Arc::clone(&outcome)));

@@ -278,6 +278,7 @@ fn conclude(
             .count(),
         caveats,
         refused: old.map(|o| o.refused.clone()).unwrap_or_default(),
+        imported: Vec::new(),
         duration_ms: archive.elapsed_ms(),
     }
 }

@@ -95,6 +95,7 @@ pub(super) fn judge(
         not_run: 0,
         caveats,
         refused: Vec::new(),
+        imported: Vec::new(),
         duration_ms: archive.elapsed_ms(),
     });
     bus.emit(&Event::RunFinished(Arc::clone(&outcome)));

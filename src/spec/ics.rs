@@ -154,7 +154,7 @@ impl Ics {
 }
 
 /// A double-quoted YAML scalar. JSON's is one, but for the control characters that JSON leaves alone.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let json = serde_json::Value::from(text).to_string();
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {

@@ -519,6 +519,5 @@ mod tests {
         let answers: Vec<Option<bool>> = (0..42).map(|n| Some(n < 12)).collect();
         let ics = statement(&items, &answers);
         assert_eq!(ics.repair_within(&items, 20), Repair::TooMany);
-        assert!(matches!(ics.repair(&items), Repair::Changes(_)));
     }
 }
