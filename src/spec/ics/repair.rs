@@ -246,7 +246,8 @@ impl Search<'_> {
         }
         match need {
             Need::Answer(n, wanted) => {
-                if !out.contains(&(*n, *wanted)) && !(self.is_mandatory(*n) && !wanted) {
+                let able = *wanted || !self.is_mandatory(*n);
+                if able && !out.contains(&(*n, *wanted)) {
                     out.push((*n, *wanted));
                 }
             }
