@@ -8,7 +8,7 @@ use crate::base::{CaseId, ItemId};
 use crate::message::Encoding;
 use crate::record::{Archived, Exchange};
 use crate::spec::{Basis, Role, Status, Version};
-use crate::verdict::{Conformance, ItemVerdict, Place, Verdict};
+use crate::verdict::{ClaimGap, Conformance, ItemVerdict, Place, Verdict};
 
 /// Name and major version of the format in which the stream is kept; it stands in the first line.
 pub const TRANSCRIPT_FORMAT: &str = "imps-scr/transcript/1";
@@ -187,6 +187,77 @@ pub struct ItemResult {
     pub reason: String,
     /// The cases that charged something to it.
     pub cases: Vec<CaseId>,
+    /// How the statement of the vendor differs from what was seen; none when it does not, or when there
+    /// is no statement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_gap: Option<ClaimGap>,
+}
+
+/// What the rows of a table that was brought came to, over the items that they are mapped to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedResult {
+    /// The table file.
+    pub file: String,
+    /// Name of the file that it was made of.
+    pub source: String,
+    /// Rows per verdict; only verdicts that occur.
+    pub summary: BTreeMap<ItemVerdict, usize>,
+    /// Rows of status M, of a role under test, that are mapped to no item.
+    pub mandatory_unmapped: usize,
+    /// Every row, in the order of the table.
+    pub rows: Vec<ImportedRowResult>,
+}
+
+/// What a row of such a table came to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedRowResult {
+    /// Its name, with `oma:` before it.
+    pub id: String,
+    /// The side that its name says; absent when it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// M, O or NA.
+    pub status: Status,
+    /// What it is about.
+    pub function: String,
+    /// Document and section.
+    pub reference: String,
+    /// Its requirement; empty for none.
+    pub requirement: String,
+    /// Why the requirement is text and no expression; absent when it is one, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requirement_not_read: Option<String>,
+    /// The items that it is mapped to.
+    pub maps: Vec<ItemId>,
+    /// The worst of their verdicts; `untested` when there are none.
+    pub verdict: ItemVerdict,
+    /// Why, in a line.
+    pub reason: String,
+}
+
+impl ImportedResult {
+    /// The same with every text of others changed by `mask`.
+    #[must_use]
+    pub fn masked(&self, mask: &dyn Fn(&str) -> String) -> Self {
+        Self {
+            file: mask(&self.file),
+            source: mask(&self.source),
+            rows: self
+                .rows
+                .iter()
+                .map(|row| ImportedRowResult {
+                    function: mask(&row.function),
+                    reference: mask(&row.reference),
+                    requirement: mask(&row.requirement),
+                    reason: mask(&row.reason),
+                    ..row.clone()
+                })
+                .collect(),
+            ..self.clone()
+        }
+    }
 }
 
 /// The end of a run.
@@ -206,6 +277,8 @@ pub struct RunOutcome {
     pub caveats: Vec<String>,
     /// Versions that the peer refused as a whole: their items do not apply.
     pub refused: Vec<Version>,
+    /// What the tables that were brought came to.
+    pub imported: Vec<ImportedResult>,
     /// How long the run took, in milliseconds.
     pub duration_ms: u64,
 }

@@ -238,6 +238,24 @@ impl ItemVerdict {
     }
 }
 
+impl ItemVerdict {
+    /// How bad it is, from what says nothing to the suite's own fault: a gap in what is asked for is worse
+    /// than a warning, and better than what was tried and could not be told.
+    pub fn severity(self) -> u8 {
+        match self {
+            ItemVerdict::Na => 0,
+            ItemVerdict::Untestable => 1,
+            ItemVerdict::Pass => 2,
+            ItemVerdict::Warn => 3,
+            ItemVerdict::NotRun => 4,
+            ItemVerdict::Untested => 5,
+            ItemVerdict::Inconc => 6,
+            ItemVerdict::Fail => 7,
+            ItemVerdict::Error => 8,
+        }
+    }
+}
+
 impl From<Verdict> for ItemVerdict {
     fn from(v: Verdict) -> Self {
         match v {
@@ -252,6 +270,55 @@ impl From<Verdict> for ItemVerdict {
 }
 
 impl fmt::Display for ItemVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How a vendor's statement and what was seen of an item differ.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClaimGap {
+    /// Claimed, and it failed, or the product itself said that it does not have it.
+    OverClaim,
+    /// Answered `no` or left out, and it was seen at work.
+    UnderClaim,
+}
+
+impl ClaimGap {
+    /// Both.
+    pub const ALL: [ClaimGap; 2] = [ClaimGap::OverClaim, ClaimGap::UnderClaim];
+
+    /// The word used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ClaimGap::OverClaim => "over-claim",
+            ClaimGap::UnderClaim => "under-claim",
+        }
+    }
+
+    /// What it means, in words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            ClaimGap::OverClaim => "claimed by the statement, and failed or declined",
+            ClaimGap::UnderClaim => "not claimed by the statement, and seen at work",
+        }
+    }
+}
+
+impl fmt::Display for ClaimGap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }

@@ -59,7 +59,7 @@ fn every_command_and_option_exists() {
     assert!(commands.len() > 12, "only {} commands were found", commands.len());
     for command in commands {
         let (depth, nested) = match command[0].as_str() {
-            "scr" => (2, vec!["scr", command[1].as_str()]),
+            name @ ("scr" | "ics") => (2, vec![name, command[1].as_str()]),
             name => (1, vec![name]),
         };
         let help = help(&nested);
@@ -82,10 +82,14 @@ fn every_option_of_the_text_exists() {
         &["validate"],
         &["scr", "list"],
         &["scr", "show"],
+        &["scr", "import"],
+        &["scr", "check"],
         &["explain"],
         &["reference"],
         &["falsify"],
         &["scr", "coverage"],
+        &["ics", "new"],
+        &["ics", "check"],
         &["completions"],
     ]
     .map(help);

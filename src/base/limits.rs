@@ -43,3 +43,6 @@ pub const MAX_DRIVER_LINE: usize = 64 * 1024;
 pub const MAX_DRIVER_LINES: usize = 1_000;
 /// Deepest nesting of parentheses and NOT in a requirement or filter expression.
 pub const MAX_EXPRESSION_DEPTH: usize = 64;
+/// Most states that the search for the smallest repair of a conformance statement looks at. Some dozen are
+/// enough for a statement with a dozen independent mistakes.
+pub const MAX_REPAIR_STEPS: usize = 2_000;

@@ -15,11 +15,11 @@ impl Exit {
     pub const UNREACHABLE: Exit = Exit(7);
     /// An error in the suite itself.
     pub const SUITE: Exit = Exit(3);
-    /// A FAIL, or an invalid message.
+    /// A FAIL, an invalid message, or an ICS that does not hold.
     pub const FAIL: Exit = Exit(1);
     /// Nothing was selected or judged.
     pub const NOTHING: Exit = Exit(4);
-    /// A selected mandatory or claimed item is inconclusive or untested.
+    /// A selected mandatory or claimed item is inconclusive or untested; an answer is missing in an ICS.
     pub const INCONCLUSIVE: Exit = Exit(5);
     /// All is well.
     pub const OK: Exit = Exit(0);

@@ -6,6 +6,9 @@ mod coverage;
 pub mod exit;
 mod explain;
 mod falsify;
+mod ics;
+mod import;
+mod in_use;
 mod reference;
 mod rejudge;
 mod resume;
@@ -70,6 +73,8 @@ enum Command {
     Reference(reference::Args),
     /// Show and check the requirement tables
     Scr(scr::Args),
+    /// Write a conformance statement to fill in, and check one before any test
+    Ics(ics::Args),
     /// Say what a case or an item asks, and with a report the argument of its verdict
     Explain(explain::Args),
     /// Print a completion script for a shell
@@ -93,6 +98,7 @@ pub fn main() -> Exit {
         Command::Falsify(args) => falsify::run(&args, &cli.common),
         Command::Reference(args) => reference::run(&args, &cli.common),
         Command::Scr(args) => scr::run(&args, &cli.common),
+        Command::Ics(args) => ics::run(&args, &cli.common),
         Command::Explain(args) => explain::run(&args, &cli.common),
         Command::Completions(args) => completions::run(&args),
     };

@@ -35,6 +35,7 @@ pub(super) fn run(args: &Args, dir: &Path, common: &Common) -> Result<Exit, Fail
     ));
     let collector = Arc::new(Mutex::new(Collector::new(Arc::clone(&masker))));
     let mut bus = Bus::default();
+    bus.import(super::import::tables(&args.imported, &suite.tables.items)?);
     bus.subscribe(Box::new(Arc::clone(&transcript)));
     bus.subscribe(Box::new(Arc::clone(&collector)));
     let runtime = tokio::runtime::Builder::new_current_thread()

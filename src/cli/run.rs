@@ -18,6 +18,7 @@ use crate::spec::{HttpUrl, Ics, Profile, Role, Version};
 use crate::transport::tls::{Tls, Trust};
 use crate::verdict::{ItemVerdict, Verdict};
 
+use super::in_use::InUse;
 use super::{Common, Failure, exit::Exit, output, resume};
 
 /// Runs the cases: against the embedded reference, a real server, or a real client
@@ -47,6 +48,9 @@ pub struct Args {
     /// The vendor's conformance statement (ICS), YAML
     #[arg(long, value_name = "FILE")]
     pub(super) ics: Option<PathBuf>,
+    /// A table of requirement rows that `scr import` wrote, to be shown beside the items; may be given again
+    #[arg(long, value_name = "FILE")]
+    pub(super) imported: Vec<PathBuf>,
     /// Only this version of CSP: 1.1 or 1.2
     #[arg(long, value_name = "VERSION")]
     pub(super) csp: Option<Version>,
@@ -105,6 +109,7 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     let filled = archive.as_ref().map(|a| resume::filled(args, &a.info));
     let args = filled.as_ref().unwrap_or(args);
     let suite = load_suite(common, args.cases.as_deref())?;
+    let imported = super::import::tables(&args.imported, &suite.tables.items)?;
     let (iut, secrets) = iut(args, common, &suite)?;
     let mut options = options(args, &iut, &suite)?;
     if args.list {
@@ -142,6 +147,7 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     let collector = Arc::new(Mutex::new(Collector::new(Arc::clone(&masker))));
     let results = Arc::new(Mutex::new(Results::default()));
     let mut bus = Bus::default();
+    bus.import(imported);
     bus.subscribe(Box::new(Arc::clone(&transcript)));
     bus.subscribe(Box::new(Arc::clone(&collector)));
     bus.subscribe(Box::new(Arc::clone(&results)));
@@ -187,45 +193,6 @@ pub(super) fn terminal(common: &Common, files: Vec<PathBuf>) -> Terminal {
             _ => Detail::Normal,
         },
         files,
-    }
-}
-
-/// Says that a directory is being written to, for as long as it lives.
-pub(super) struct InUse(PathBuf);
-
-impl InUse {
-    /// Takes a directory.
-    ///
-    /// # Errors
-    /// Another run that is alive writes there, or nothing can be written.
-    pub(super) fn take(dir: &Path) -> Result<Self, Failure> {
-        let path = dir.join(".in-use");
-        let holder = std::fs::read_to_string(&path).ok();
-        // Who was killed left its mark behind, and its number may be another's now, or ours; where the
-        // system does not tell, nobody is kept out.
-        let name = |pid: &str| std::fs::read(Path::new("/proc").join(pid).join("comm")).ok();
-        let own = std::process::id().to_string();
-        let alive = |pid: &str| pid != own && name(pid).is_some_and(|n| Some(n) == name(&own));
-        if let Some(pid) = holder.filter(|p| p.trim().parse::<u32>().is_ok() && alive(p.trim())) {
-            return Err(Failure::Usage(format!(
-                "another run (process {}) writes to {}\n  fix: wait for it, or choose another directory with --out",
-                crate::base::escape::plain(pid.trim()),
-                dir.display()
-            )));
-        }
-        std::fs::write(&path, std::process::id().to_string()).map_err(|source| Failure::Io {
-            what: "failed to write",
-            path: path.clone(),
-            source,
-        })?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        // It may be gone with its directory.
-        let _ = std::fs::remove_file(&self.0);
     }
 }
 

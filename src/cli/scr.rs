@@ -23,7 +23,9 @@ enum Command {
     /// Show everything about an item
     Show(ShowArgs),
     /// Check that the tables are sound
-    Check,
+    Check(CheckArgs),
+    /// Make a table for `run --imported` of one that you hold, CSV or YAML
+    Import(super::import::Args),
     /// What is tested: items with their cases and mutants, transactions by aspect
     Coverage(super::coverage::Args),
 }
@@ -45,6 +47,13 @@ struct ListArgs {
 }
 
 #[derive(Debug, clap::Args)]
+struct CheckArgs {
+    /// Check this table too, which `scr import` wrote; may be given again
+    #[arg(long, value_name = "FILE")]
+    imported: Vec<std::path::PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 struct ShowArgs {
     /// Name of the item, with or without `rec:`
     id: String,
@@ -63,7 +72,7 @@ fn word<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, String> {
     text.parse()
 }
 
-const MARK: &str = "Items marked rec: are reconstructions of this project, not OMA text.";
+pub(super) const MARK: &str = "Items marked rec: are reconstructions of this project, not OMA text.";
 
 /// Runs `scr`.
 pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
@@ -71,7 +80,15 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     match &args.command {
         Command::List(args) => list(args, &tables),
         Command::Show(args) => show(args, &tables),
-        Command::Check => output(&check(&tables)),
+        Command::Check(args) => {
+            let imported = super::import::tables(&args.imported, &tables.items)?;
+            output(&format!(
+                "{}{}",
+                check(&tables),
+                super::import::describe(&imported)
+            ))
+        }
+        Command::Import(args) => super::import::run(args, &tables),
         Command::Coverage(args) => super::coverage::run(args, common),
     }
 }

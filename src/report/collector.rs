@@ -68,6 +68,7 @@ impl Collector {
             unreachable: None,
             summary: Summary::default(),
             items: Vec::new(),
+            imported: Vec::new(),
             cases: Vec::new(),
             findings: Vec::new(),
             notices: Vec::new(),
@@ -179,6 +180,7 @@ impl Collector {
             .iter()
             .map(|item| masked_item(&self.masker, item))
             .collect();
+        report.imported = outcome.imported.iter().map(|t| t.masked(&mask)).collect();
         report.conformance.clone_from(&outcome.conformance);
         report.interrupted = outcome.interrupted;
         report.unreachable = outcome.unreachable.as_deref().map(mask);
@@ -275,6 +277,7 @@ fn masked_item(masker: &Masker, item: &ItemResult) -> Item {
         verdict: item.verdict,
         reason: masker.text(&item.reason),
         cases: item.cases.clone(),
+        claim_gap: item.claim_gap,
     }
 }
 

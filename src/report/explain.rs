@@ -33,6 +33,9 @@ pub fn explain_item(report: &Report, id: &str) -> Option<String> {
     if item.reconstructed {
         let _ = writeln!(out, "  {RECONSTRUCTED}");
     }
+    if let Some(gap) = item.claim_gap {
+        let _ = writeln!(out, "  {gap}: {}", gap.meaning());
+    }
     let _ = write!(out, "verdict: {}", item.verdict);
     if !item.reason.is_empty() {
         let _ = write!(out, ", because {}", plain(&item.reason));

@@ -121,6 +121,7 @@ fn item(row: &Row, cases: &[&str]) -> ItemResult {
         verdict: *verdict,
         reason: reason.replace("HOSTILE", HOSTILE),
         cases: cases.iter().map(|c| case_id(c)).collect(),
+        claim_gap: None,
     }
 }
 
@@ -481,6 +482,7 @@ fn outcome() -> RunOutcome {
         not_run: 1,
         caveats: vec!["claims were derived, not stated by the vendor".to_owned()],
         refused: Vec::new(),
+        imported: Vec::new(),
         duration_ms: 1_234,
     }
 }

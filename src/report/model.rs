@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::words::severity;
 use crate::base::{CaseId, FileError, ItemId};
+use crate::event::ImportedResult;
 use crate::message::Encoding;
 use crate::spec::{Basis, Role, Status, Version};
-use crate::verdict::{Conformance, ItemVerdict, Place, Verdict};
+use crate::verdict::{ClaimGap, Conformance, ItemVerdict, Place, Verdict};
 
 /// Name and major version of the format.
 pub const FORMAT: &str = "imps-scr/report/1";
@@ -60,6 +61,10 @@ pub struct Report {
     pub summary: Summary,
     /// Every item of the roles under test.
     pub items: Vec<Item>,
+    /// What the rows of tables that were brought came to (`--imported`); absent without one. No part of the
+    /// conformance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imported: Vec<ImportedResult>,
     /// Every case that ran or was refused with a reason.
     pub cases: Vec<Case>,
     /// Every criterion worse than pass, worst first.
@@ -129,6 +134,10 @@ pub struct Item {
     pub reason: String,
     /// The cases that charged something to it.
     pub cases: Vec<CaseId>,
+    /// How the statement of the vendor differs from what was seen; absent when it does not, or when there
+    /// is no statement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_gap: Option<ClaimGap>,
 }
 
 /// One case and what it came to.

@@ -9,7 +9,7 @@ use super::words::{counted, item_severity, plural};
 use super::{RECONSTRUCTED, SELF_TEST};
 use crate::base::escape::{plain, shorten};
 use crate::spec::Role;
-use crate::verdict::{Conformance, ItemVerdict};
+use crate::verdict::{ClaimGap, Conformance, ItemVerdict};
 
 /// Longest text of a finding, in characters, unless everything was asked for.
 const MAX_TEXT: usize = 200;
@@ -60,7 +60,9 @@ impl Terminal {
             }
             page.findings(report, &self.report_file());
             page.gaps(report);
+            page.imported(report);
             page.list("caveats", &report.caveats);
+            page.claim_gaps(report);
             page.list("notices", &report.notices);
             self.reports(&mut page);
         }
@@ -232,6 +234,65 @@ impl Page {
             self.line(&format!("  {word} {}: {reason}", report.marked(&item.id)));
         }
         self.rest(gaps.len() - shown);
+    }
+
+    /// Tables that were brought: the counts, and the rows that are worse than a pass.
+    fn imported(&mut self, report: &Report) {
+        for table in &report.imported {
+            self.line("");
+            let unmapped = match table.mandatory_unmapped {
+                0 => String::new(),
+                n => format!("; {} mapped to no item", plural(n, "mandatory row")),
+            };
+            self.line(&format!(
+                "imported table {}: {}: {}{unmapped}",
+                plain(&table.file),
+                plural(table.rows.len(), "row"),
+                counted(&table.summary)
+            ));
+            let mut rows: Vec<_> = table
+                .rows
+                .iter()
+                .filter(|r| self.verbose || r.verdict.severity() > ItemVerdict::Pass.severity())
+                .collect();
+            rows.sort_by_key(|r| std::cmp::Reverse(r.verdict.severity()));
+            let shown = self.rows(rows.len());
+            for row in &rows[..shown] {
+                let reason = self.short(&row.reason);
+                self.line(&format!(
+                    "  {:<8} {} ({}): {reason}",
+                    row.verdict,
+                    plain(&row.id),
+                    row.status
+                ));
+            }
+            self.rest(rows.len() - shown);
+        }
+    }
+
+    /// Where the statement of the vendor differs from what was seen.
+    fn claim_gaps(&mut self, report: &Report) {
+        for gap in ClaimGap::ALL {
+            let items: Vec<_> = report.items.iter().filter(|i| i.claim_gap == Some(gap)).collect();
+            if items.is_empty() {
+                continue;
+            }
+            self.line("");
+            self.line(&format!("{gap}s, {} ({}):", gap.meaning(), items.len()));
+            let shown = self.rows(items.len());
+            for item in &items[..shown] {
+                let reason = match item.verdict {
+                    ItemVerdict::Pass => self.short(&item.feature),
+                    _ => self.short(&item.reason),
+                };
+                self.line(&format!(
+                    "  {:<4} {}: {reason}",
+                    item.verdict,
+                    report.marked(&item.id)
+                ));
+            }
+            self.rest(items.len() - shown);
+        }
     }
 
     fn list(&mut self, title: &str, texts: &[String]) {

@@ -214,7 +214,7 @@ impl<W: Write> Transcript<W> {
                 ..i.clone()
             })
             .collect();
-        json!({
+        let mut value = json!({
             "event": "run-finished",
             "conformance": outcome.conformance,
             "interrupted": outcome.interrupted,
@@ -224,7 +224,12 @@ impl<W: Write> Transcript<W> {
             "caveats": outcome.caveats.iter().map(|c| mask(c)).collect::<Vec<_>>(),
             "refused": outcome.refused,
             "items": items,
-        })
+        });
+        if let (false, Some(fields)) = (outcome.imported.is_empty(), value.as_object_mut()) {
+            let imported: Vec<_> = outcome.imported.iter().map(|t| t.masked(&mask)).collect();
+            fields.insert("imported".to_owned(), json!(imported));
+        }
+        value
     }
 
     fn mark(&self, value: &mut Value) {

@@ -19,17 +19,7 @@ pub fn severity(verdict: Verdict) -> u8 {
 
 /// The same for items, where a gap in what is claimed outranks a warning.
 pub fn item_severity(verdict: ItemVerdict) -> u8 {
-    match verdict {
-        ItemVerdict::Na => 0,
-        ItemVerdict::Untestable => 1,
-        ItemVerdict::Pass => 2,
-        ItemVerdict::Warn => 3,
-        ItemVerdict::NotRun => 4,
-        ItemVerdict::Untested => 5,
-        ItemVerdict::Inconc => 6,
-        ItemVerdict::Fail => 7,
-        ItemVerdict::Error => 8,
-    }
+    verdict.severity()
 }
 
 /// `38 pass, 1 warn`: the verdicts that occur, in their order.

@@ -12,16 +12,16 @@ use tokio::time::Instant;
 
 use crate::base::{CaseId, ItemId};
 use crate::case::Case;
-use crate::event::{CaseResult, Event, RunInfo, RunOutcome};
+use crate::event::{CaseResult, Event, ItemResult, RunInfo, RunOutcome};
 use crate::message::Encoding;
 use crate::peer::Credentials;
 use crate::peer::fault::Fault;
 use crate::spec::filter::Filter;
-use crate::spec::{Ics, Profile, Role, Version};
+use crate::spec::{Ics, Profile, ReviewKind, Role, Version};
 use crate::transport::client::Address;
 use crate::transport::tls::{Tls, Trust};
 use crate::transport::{MemoryNet, Net};
-use crate::verdict::{Conformance, Verdict};
+use crate::verdict::{ClaimGap, Conformance, Verdict};
 
 use super::clock::Clock;
 use super::conclude::millis;
@@ -676,15 +676,33 @@ fn report_rest(plan: &Plan<'_>, versions: &[Version], peers: &Peers, state: &mut
 }
 
 /// What a person who reads the verdict must know of the statement that it rests on.
-pub(super) fn statement_caveats(suite: &Suite, file: &str, ics: &Ics, versions: &[Version]) -> Vec<String> {
-    let mut caveats: Vec<String> = ics
-        .review(&suite.tables.items, ics.role)
+pub(super) fn statement_caveats(
+    suite: &Suite,
+    (file, ics): &(String, Ics),
+    versions: &[Version],
+    results: &[ItemResult],
+) -> Vec<String> {
+    let review = ics.review(&suite.tables.items, ics.role);
+    let unanswered = review.iter().filter(|f| f.kind == ReviewKind::Unanswered).count();
+    let mut caveats: Vec<String> = review
         .into_iter()
         .filter(|f| f.kind.is_contradiction())
         .map(|f| format!("{file} contradicts the tables at {}: {}", f.item, f.text))
         .collect();
     for version in versions.iter().filter(|v| !ics.versions.contains(v)) {
         caveats.push(format!("{file} does not state CSP {version}, which was tested"));
+    }
+    if unanswered > 0 && !ics.derived {
+        caveats.push(format!(
+            "{file} has no answer for {unanswered} of the items: the optional ones among them count as not claimed"
+        ));
+    }
+    for gap in ClaimGap::ALL {
+        let count = results.iter().filter(|i| i.claim_gap == Some(gap)).count();
+        if count > 0 {
+            let s = if count == 1 { "" } else { "s" };
+            caveats.push(format!("{file}: {count} {gap}{s} ({})", gap.meaning()));
+        }
     }
     caveats
 }
@@ -746,8 +764,8 @@ pub(super) fn conclude(
     caveats.extend(state.caveats);
     // A refused version narrows the certificate; it does not disappear from it.
     caveats.extend(state.notices);
-    if let Some((file, ics)) = &options.ics {
-        caveats.extend(statement_caveats(suite, file, ics, versions));
+    if let Some(statement) = &options.ics {
+        caveats.extend(statement_caveats(suite, statement, versions, &items));
     }
     if let Iut::Server(profile) = iut
         && profile.tls.as_ref().is_some_and(|t| t.insecure)
@@ -775,6 +793,7 @@ pub(super) fn conclude(
         not_run: count,
         caveats,
         refused: state.refused,
+        imported: Vec::new(),
         duration_ms: millis(epoch.elapsed()),
     }
 }

@@ -16,6 +16,7 @@ mod expectation;
 pub mod falsify;
 mod guest;
 mod harvest;
+mod imported;
 mod intake;
 mod judge;
 mod lane;
@@ -46,6 +47,7 @@ use std::sync::Arc;
 use crate::base::ItemId;
 use crate::event::{CaseResult, Event, Subscriber};
 use crate::record::Exchange;
+use crate::spec::ImportedTable;
 
 pub use claims::derived_ics;
 pub use clock::Clock;
@@ -62,6 +64,7 @@ pub use suite::Suite;
 #[derive(Default)]
 pub struct Bus {
     subscribers: Vec<Box<dyn Subscriber>>,
+    imported: Vec<ImportedTable>,
 }
 
 impl Bus {
@@ -70,8 +73,21 @@ impl Bus {
         self.subscribers.push(subscriber);
     }
 
+    /// Tables whose rows are told with the end of the run.
+    pub fn import(&mut self, tables: Vec<ImportedTable>) {
+        self.imported = tables;
+    }
+
     /// Sends an event to all.
     pub fn emit(&mut self, event: &Event) {
+        if let (Event::RunFinished(outcome), false) = (event, self.imported.is_empty()) {
+            let joined = Event::RunFinished(Arc::new(imported::joined(&self.imported, outcome)));
+            return self.tell(&joined);
+        }
+        self.tell(event);
+    }
+
+    fn tell(&mut self, event: &Event) {
         for subscriber in &mut self.subscribers {
             subscriber.on(event);
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::{CaseId, ItemId};
 use crate::event::{CaseResult, ItemResult};
 use crate::spec::{Expression, Ics, Item, Items, Role, Status, Truth, Version};
-use crate::verdict::{Conformance, ItemVerdict, Verdict};
+use crate::verdict::{ClaimGap, Conformance, ItemVerdict, Verdict};
 
 use super::claims::is_claimed;
 
@@ -64,6 +64,9 @@ pub fn items(inputs: &Inputs<'_>) -> (Vec<ItemResult>, BTreeMap<Role, Conformanc
         .map(|item| one(inputs, item, seen.remove(&item.id).unwrap_or_default()))
         .collect();
     derive(inputs.items, &mut results);
+    for result in &mut results {
+        result.claim_gap = claim_gap(inputs, result);
+    }
     let mut caveats = Vec::new();
     let mut conformance = BTreeMap::new();
     for role in inputs.roles {
@@ -125,6 +128,20 @@ fn one(inputs: &Inputs<'_>, item: &Item, seen: Seen) -> ItemResult {
         verdict,
         reason,
         cases: seen.cases,
+        claim_gap: None,
+    }
+}
+
+/// How the statement differs from what was seen. What the suite wrote down itself claims nothing.
+fn claim_gap(inputs: &Inputs<'_>, result: &ItemResult) -> Option<ClaimGap> {
+    let ics = inputs.ics.filter(|i| i.role == result.role && !i.derived)?;
+    let claimed = ics.claimed(&result.id) == Some(true);
+    let declined = result.verdict == ItemVerdict::Na && inputs.declined.contains(&result.id);
+    match result.verdict {
+        ItemVerdict::Fail if claimed => Some(ClaimGap::OverClaim),
+        ItemVerdict::Na if claimed && declined => Some(ClaimGap::OverClaim),
+        ItemVerdict::Pass if !claimed && result.status != Status::NotApplicable => Some(ClaimGap::UnderClaim),
+        _ => None,
     }
 }
 

@@ -393,6 +393,11 @@ impl Call<'_> {
         };
         let (items, conformance, more) = outcome::items(&inputs);
         caveats.extend(more);
+        if let Some(statement) = &self.options.ics {
+            caveats.extend(dispatcher::statement_caveats(
+                self.suite, statement, &seen, &items,
+            ));
+        }
         let outcome = Arc::new(RunOutcome {
             items,
             conformance,
@@ -402,6 +407,7 @@ impl Call<'_> {
             not_run: 0,
             caveats,
             refused: Vec::new(),
+            imported: Vec::new(),
             duration_ms: millis(self.epoch.elapsed()),
         });
         bus.emit(&Event::RunFinished(Arc::clone(&outcome)));

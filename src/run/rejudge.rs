@@ -254,8 +254,13 @@ fn conclude(
     let (items, conformance, mut caveats) = items_of(suite, archive, cases, ics, filtered);
     caveats.extend(notices);
     caveats.extend(archive.notices.iter().filter(|n| is_caveat(archive, n)).cloned());
-    if let Some((file, ics)) = ics {
-        caveats.extend(statement_caveats(suite, file, ics, &archive.info.versions));
+    if let Some(statement) = ics {
+        caveats.extend(statement_caveats(
+            suite,
+            statement,
+            &archive.info.versions,
+            &items,
+        ));
     }
     if plan.filtered > 0 {
         caveats.push(format!("a filter left out {} of the cases", plan.filtered));
@@ -273,6 +278,7 @@ fn conclude(
             .count(),
         caveats,
         refused: old.map(|o| o.refused.clone()).unwrap_or_default(),
+        imported: Vec::new(),
         duration_ms: archive.elapsed_ms(),
     }
 }

@@ -10,6 +10,7 @@ use crate::event::{CaseResult, Event, ItemResult, RunOutcome};
 use crate::spec::{Ics, Role, Version};
 
 use super::Bus;
+use super::dispatcher::statement_caveats;
 use super::harvest;
 use super::outcome::{self, Inputs};
 use super::rejudge::{Outcomes, Rejudged, begun, missing_octets, noted, worst};
@@ -81,6 +82,10 @@ pub(super) fn judge(
     let (items, conformance, more) = items(suite, archive, &results, ics);
     let mut caveats = harvest::caveats(&results);
     caveats.extend(more);
+    if let Some(statement) = ics {
+        let seen = harvest::versions_seen(&results);
+        caveats.extend(statement_caveats(suite, statement, &seen, &items));
+    }
     let outcome = Arc::new(RunOutcome {
         items,
         conformance,
@@ -90,6 +95,7 @@ pub(super) fn judge(
         not_run: 0,
         caveats,
         refused: Vec::new(),
+        imported: Vec::new(),
         duration_ms: archive.elapsed_ms(),
     });
     bus.emit(&Event::RunFinished(Arc::clone(&outcome)));

@@ -10,10 +10,16 @@ use serde::Deserialize;
 use crate::base::yaml;
 use crate::base::{FileError, ItemId};
 
-use super::expr::Truth;
 use super::items::{Item, Items, did_you_mean};
 use super::scalars::{Versions, YesNo};
-use super::types::{Role, Status, Version};
+use super::types::{Role, Version};
+
+mod proforma;
+mod repair;
+mod review;
+
+pub use repair::{Change, Repair};
+pub use review::{Evaluated, ReviewFinding, ReviewKind, Standing};
 
 /// What an ICS file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,47 +35,6 @@ pub struct Ics {
     claims: BTreeMap<ItemId, bool>,
 }
 
-/// One remark of the static conformance review.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReviewFinding {
-    /// The item.
-    pub item: ItemId,
-    /// What kind of remark.
-    pub kind: ReviewKind,
-    /// In words.
-    pub text: String,
-}
-
-/// Kinds of remarks, the worst first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ReviewKind {
-    /// A mandatory item is answered `no`.
-    MandatoryRefused,
-    /// The requirement of a claimed item does not hold.
-    RequirementFalse,
-    /// Whether the requirement of a claimed item holds cannot be told.
-    RequirementUnknown,
-    /// An item has no answer.
-    Unanswered,
-}
-
-impl ReviewKind {
-    /// Whether the statement contradicts the tables: such a product cannot conform.
-    pub fn is_contradiction(self) -> bool {
-        matches!(self, ReviewKind::MandatoryRefused | ReviewKind::RequirementFalse)
-    }
-
-    /// The word used in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ReviewKind::MandatoryRefused => "mandatory-refused",
-            ReviewKind::RequirementFalse => "requirement-false",
-            ReviewKind::RequirementUnknown => "requirement-unknown",
-            ReviewKind::Unanswered => "unanswered",
-        }
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
@@ -79,7 +44,8 @@ struct Raw {
     versions: Versions,
     #[serde(default)]
     derived: bool,
-    claims: BTreeMap<ItemId, YesNo>,
+    /// A line without a value is a question that nobody has answered yet.
+    claims: BTreeMap<ItemId, Option<YesNo>>,
 }
 
 impl Ics {
@@ -111,7 +77,7 @@ impl Ics {
                 .fix("this version reads `imps-scr/ics/1`"));
         }
         let mut ics = Self::new(&raw.name, raw.role, &raw.versions.0, raw.derived);
-        for (id, YesNo(claimed)) in &raw.claims {
+        for (id, answer) in &raw.claims {
             let path = format!("claims.{id}");
             let Some(item) = items.get(id) else {
                 return Err(doc
@@ -129,7 +95,9 @@ impl Ics {
                     )
                     .fix("remove the line, or correct `role`"));
             }
-            ics.claims.insert(id.clone(), *claimed);
+            if let Some(YesNo(claimed)) = answer {
+                ics.claims.insert(id.clone(), *claimed);
+            }
         }
         Ok(ics)
     }
@@ -183,60 +151,10 @@ impl Ics {
         }
         out
     }
-
-    /// The static conformance review: the statement against the tables, for the items of `role` that
-    /// one of the stated versions has. Remarks come in the order of the tables.
-    pub fn review(&self, items: &Items, role: Role) -> Vec<ReviewFinding> {
-        let of = |item: &Item| {
-            self.covers(item)
-                .then(|| self.claimed(&item.id).map_or(Truth::Unknown, Truth::from))
-        };
-        let mut findings = Vec::new();
-        for item in items.of_role(role) {
-            if item.status == Status::NotApplicable || !self.covers(item) {
-                continue;
-            }
-            let mut found = |kind, text: String| {
-                findings.push(ReviewFinding {
-                    item: item.id.clone(),
-                    kind,
-                    text,
-                });
-            };
-            match self.claimed(&item.id) {
-                None => found(
-                    ReviewKind::Unanswered,
-                    format!("no answer for this item of status {}", item.status),
-                ),
-                Some(false) if item.status == Status::Mandatory => found(
-                    ReviewKind::MandatoryRefused,
-                    "a mandatory item is answered `no`".to_owned(),
-                ),
-                Some(false) => {}
-                Some(true) => {
-                    let Some(requirement) = &item.requirement else {
-                        continue;
-                    };
-                    match requirement.evaluate(&|r| items.truth(r, &of)) {
-                        Truth::True => {}
-                        Truth::False => found(
-                            ReviewKind::RequirementFalse,
-                            format!("claimed, but its requirement does not hold: {requirement}"),
-                        ),
-                        Truth::Unknown => found(
-                            ReviewKind::RequirementUnknown,
-                            format!("whether its requirement holds cannot be told: {requirement}"),
-                        ),
-                    }
-                }
-            }
-        }
-        findings
-    }
 }
 
 /// A double-quoted YAML scalar. JSON's is one, but for the control characters that JSON leaves alone.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let json = serde_json::Value::from(text).to_string();
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -268,6 +186,20 @@ mod tests {
         assert_eq!(claimed("CSP-KALIVE-C-001"), None);
         assert_eq!(ics.versions, [Version::V11, Version::V12]);
         assert_eq!(ics.review(&items(), Role::Server), []);
+    }
+
+    #[test]
+    fn a_line_without_a_value_is_no_answer() {
+        for empty in [
+            "CSP-LOGIND-S-001:",
+            "CSP-LOGIND-S-001: # yes or no",
+            "CSP-LOGIND-S-001: ~",
+        ] {
+            let text = FILE.replacen("CSP-LOGIND-S-001: 'no'", empty, 1);
+            let ics = Ics::parse("f", &text, &items()).unwrap();
+            assert_eq!(ics.claimed(&ItemId::parse("CSP-LOGIND-S-001").unwrap()), None);
+            assert_eq!(ics.claims().count(), 2);
+        }
     }
 
     #[test]

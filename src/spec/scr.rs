@@ -309,7 +309,7 @@ fn role_of(device: char) -> Option<Role> {
 }
 
 /// Drops blanks at the ends and beside hyphens and colons: long names are printed over two lines.
-fn close_blanks(text: &str) -> String {
+pub(super) fn close_blanks(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         if !(out.is_empty() || out.ends_with(['-', ':']) || word.starts_with(['-', ':'])) {

@@ -9,7 +9,9 @@ use serde::de::IgnoredAny;
 
 use super::ArchivedExchange;
 use crate::base::{CaseId, ItemId};
-use crate::event::{CaseResult, CriterionResult, ItemResult, RunInfo, RunOutcome, Silence, Turn};
+use crate::event::{
+    CaseResult, CriterionResult, ImportedResult, ItemResult, RunInfo, RunOutcome, Silence, Turn,
+};
 use crate::message::Encoding;
 use crate::record::{Archived, Exchange, Failure, HttpMessage, Initiator, Loss, Moment};
 use crate::spec::{Role, Version};
@@ -327,6 +329,8 @@ pub(super) struct RunFinished {
     #[serde(default)]
     refused: Vec<Version>,
     #[serde(default)]
+    imported: Vec<ImportedResult>,
+    #[serde(default)]
     items: Vec<ItemResult>,
     #[serde(default, rename = "self_test")]
     _self_test: IgnoredAny,
@@ -342,6 +346,7 @@ impl RunFinished {
             not_run: self.not_run,
             caveats: self.caveats,
             refused: self.refused,
+            imported: self.imported,
             duration_ms: self.duration_ms,
         }
     }

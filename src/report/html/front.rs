@@ -10,7 +10,7 @@ use super::text::safe;
 use crate::report::model::{Item, Report};
 use crate::report::words::{counted, plural};
 use crate::spec::{Role, Status};
-use crate::verdict::{Conformance, ItemVerdict};
+use crate::verdict::{ClaimGap, Conformance, ItemVerdict};
 
 /// Most items that are named for each way of not being told.
 const MAX_NAMED: usize = 8;
@@ -28,6 +28,7 @@ pub struct RoleView {
     rows: Vec<CountRow>,
     cases: String,
     untold: Vec<UntoldView>,
+    gaps: Vec<UntoldView>,
 }
 
 #[derive(Serialize)]
@@ -80,6 +81,7 @@ fn role_view(index: &Index<'_>, role: Role) -> RoleView {
             }
         ),
         untold: untold(index, &items),
+        gaps: gaps(index, &items),
     }
 }
 
@@ -246,6 +248,24 @@ fn untold(index: &Index<'_>, items: &[&Item]) -> Vec<UntoldView> {
         })
     })
     .collect()
+}
+
+/// Where the statement of the vendor differs from what was seen: all of it, since it is what a vendor
+/// has to correct.
+fn gaps(index: &Index<'_>, items: &[&Item]) -> Vec<UntoldView> {
+    ClaimGap::ALL
+        .into_iter()
+        .filter_map(|gap| {
+            let of: Vec<&&Item> = items.iter().filter(|i| i.claim_gap == Some(gap)).collect();
+            (!of.is_empty()).then(|| UntoldView {
+                word: gap.as_str(),
+                meaning: gap.meaning(),
+                count: of.len(),
+                items: of.iter().map(|i| index.item_link(&i.id)).collect(),
+                more: 0,
+            })
+        })
+        .collect()
 }
 
 #[cfg(test)]

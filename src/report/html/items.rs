@@ -40,6 +40,8 @@ struct ItemView {
     strength: &'static str,
     feature: String,
     claimed: bool,
+    /// How the statement of the vendor differs; empty when it does not.
+    gap: &'static str,
     verdict: &'static str,
     /// Empty when it says what the criterion says.
     reason: String,
@@ -175,6 +177,7 @@ fn item_view(index: &Index<'_>, item: &Item, spots: &[Spots]) -> ItemView {
         strength: strength(item.basis),
         feature: safe(&item.feature),
         claimed: item.claimed,
+        gap: item.claim_gap.map_or("", crate::verdict::ClaimGap::as_str),
         verdict: item.verdict.as_str(),
         reason: if told { String::new() } else { safe(&item.reason) },
         seen: seen.map(|at| seen_view(index, at, spots)),

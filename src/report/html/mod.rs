@@ -7,6 +7,7 @@ mod body;
 mod cases;
 mod exchange;
 mod front;
+mod imported;
 mod index;
 mod items;
 mod scan;
@@ -80,6 +81,7 @@ pub fn page(
         bases => Basis::ALL.iter().map(|b| (b.as_str(), b.meaning(), items::cost(*b))).collect::<Vec<_>>(),
         group_rows => items::group_rows(&index, &report.roles),
         groups => items::groups(&index, &spots),
+        imported => imported::tables(&index),
         cases,
     })
 }
