@@ -6,6 +6,7 @@ mod coverage;
 pub mod exit;
 mod explain;
 mod falsify;
+mod proxy;
 mod reference;
 mod rejudge;
 mod resume;
