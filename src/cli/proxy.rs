@@ -136,7 +136,10 @@ mod tests {
             ]
         );
         message.criteria.clear();
-        assert_eq!(lines(&message), ["12 server→client KeepAlive-Request: not judged"]);
+        assert_eq!(
+            lines(&message),
+            ["12 server→client KeepAlive-Request: not judged"]
+        );
     }
 
     #[test]

@@ -156,7 +156,8 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         bus.subscribe(Box::new(super::proxy::Live::new(Arc::clone(&masker))));
     }
     // A progress bar would write over what a person is asked, and over what is told of each message.
-    let progress = (!args.prompt && args.proxy.is_none()).then(|| Progress::new(common.quiet, Arc::clone(&masker)));
+    let progress =
+        (!args.prompt && args.proxy.is_none()).then(|| Progress::new(common.quiet, Arc::clone(&masker)));
     match progress.flatten() {
         Some(progress) => bus.subscribe(Box::new(progress)),
         None if !common.quiet => bus.subscribe(Box::new(Notices {

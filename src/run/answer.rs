@@ -38,8 +38,7 @@ pub(super) fn read_answer(
         Err(failure) => {
             let mut breaches = Vec::new();
             if let Failure::NotHttp(..) | Failure::TooLong(_) = failure {
-                judge
-                    .charge(&http_item, "http-response", false, failure.to_string(), place);
+                judge.charge(&http_item, "http-response", false, failure.to_string(), place);
                 breaches.push(http_item);
             }
             return (Answer::Failed(failure), breaches);
@@ -78,8 +77,7 @@ pub(super) fn read_answer(
     let same = judge.own("HTTP", 3);
     if let Some(other) = http.media_type().filter(|t| is_binary_type(t)) {
         let text = format!("XML is answered in {other}");
-        judge
-            .charge(&same, "same-encoding", false, text.clone(), place);
+        judge.charge(&same, "same-encoding", false, text.clone(), place);
         return (Answer::Unreadable(text), vec![same]);
     }
     let Read { message, breaches } = judge.body(&http, number, Part::Response);

@@ -246,10 +246,7 @@ impl<'a> BothSides<'a> {
         if let Some(sent) = &asked.found.tree {
             let mut nobody = Spoken::new(version);
             let spoken = match asked.found.number {
-                Some(number) => self
-                    .spoken
-                    .entry(number)
-                    .or_insert_with(|| Spoken::new(version)),
+                Some(number) => self.spoken.entry(number).or_insert_with(|| Spoken::new(version)),
                 None => &mut nobody,
             };
             spoken.last = asked.number;

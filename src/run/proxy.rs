@@ -101,7 +101,10 @@ impl Aside {
             ));
         }
         if self.refused > 0 {
-            caveats.push(format!("{OF_PASSING}{} requests were not passed on", self.refused));
+            caveats.push(format!(
+                "{OF_PASSING}{} requests were not passed on",
+                self.refused
+            ));
         }
         if self.failures > 0 {
             caveats.push(format!(
@@ -332,12 +335,7 @@ pub(super) fn caveats(results: &[CaseResult]) -> Vec<String> {
 
 impl Iut {
     /// A run between clients and a server; `profile` is that of the server, if there is one.
-    pub fn proxy(
-        listen: SocketAddr,
-        target: HttpUrl,
-        profile: Option<Profile>,
-        wait: Option<u64>,
-    ) -> Self {
+    pub fn proxy(listen: SocketAddr, target: HttpUrl, profile: Option<Profile>, wait: Option<u64>) -> Self {
         let mut profile = profile.unwrap_or_else(|| {
             let mut profile = Profile::of_target(target.clone());
             profile.timers.response = PATIENCE;

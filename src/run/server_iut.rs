@@ -18,15 +18,15 @@ use crate::peer::client::{ClientConfig, ClientEngine};
 use crate::peer::digest::Schema;
 use crate::peer::names::{Names, resource, screen_name_of};
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
-use crate::record::{Exchange, Failure, HttpMessage};
+use crate::record::{Exchange, Failure};
 use crate::spec::{Command, Role, Status, Version};
-use crate::verdict::{Part, Place, Strength};
+use crate::verdict::{Part, Place};
 
 use super::CaseOutput;
 use super::answer::{is_correct, read_answer};
 use super::conclude::{result, suite_error, unreached};
 use super::expectation::{Answer, Outcome, outcome};
-use super::judge::{Judge, Read, Values, condition, describe, first_code};
+use super::judge::{Judge, Values, condition, describe, first_code};
 use super::lane::Lane;
 use super::suite::Suite;
 use super::tally::Tally;

@@ -7,15 +7,19 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
-use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
@@ -91,12 +95,7 @@ impl Drop for Relay {
 ///
 /// # Errors
 /// The address cannot be listened at.
-pub async fn relay(
-    net: &Net,
-    at: SocketAddr,
-    target: Address,
-    patience: Duration,
-) -> std::io::Result<Relay> {
+pub async fn relay(net: &Net, at: SocketAddr, target: Address, patience: Duration) -> std::io::Result<Relay> {
     let acceptor = net.bind(at).await?;
     let address = acceptor.address()?;
     let (sender, passing) = mpsc::channel(QUEUE);
@@ -182,12 +181,38 @@ impl Content {
         Ok(content)
     }
 
-    fn into_body(self) -> Body {
+    /// The body for a message with these fields.
+    fn into_body(self, headers: &HeaderMap) -> Body {
         if self.chunked {
             let frames = self.frames.into_iter().map(Ok);
             return StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync();
         }
-        Full::new(Bytes::from(self.octets)).boxed_unsync()
+        let none = self.octets.is_empty() && headers.get(CONTENT_LENGTH).is_some_and(|v| v == "0");
+        let whole = Full::new(Bytes::from(self.octets));
+        match none {
+            true => Nothing(whole).boxed_unsync(),
+            false => whole.boxed_unsync(),
+        }
+    }
+}
+
+/// An empty body that does not say so before it is asked: else its field is taken out, and put in anew
+/// behind the others.
+struct Nothing(Full<Bytes>);
+
+impl hyper::body::Body for Nothing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(0)
     }
 }
 
@@ -292,7 +317,9 @@ async fn ask(
         Failure::NotHttp(format!("the request cannot be passed on: {e}"), Vec::new())
     };
     parts.headers = passed_on(&parts.headers, Some(&target.authority())).map_err(|e| unusable(&e))?;
-    parts.headers.append(CONNECTION, HeaderValue::from_static("close"));
+    parts
+        .headers
+        .append(CONNECTION, HeaderValue::from_static("close"));
     parts.uri = path_at(target, &parts.uri).map_err(|e| unusable(&e))?;
     parts.version = Version::HTTP_11;
     let stream = target.connect(patience).await?;
@@ -305,7 +332,8 @@ async fn ask(
         .map_err(|e| classify(&e, &wire))?;
     let mut connection = std::pin::pin!(connection);
     let mut answer = std::pin::pin!(async {
-        let request = Request::from_parts(parts, content.into_body());
+        let body = content.into_body(&parts.headers);
+        let request = Request::from_parts(parts, body);
         let response = sender
             .send_request(request)
             .await
@@ -323,11 +351,7 @@ async fn ask(
 }
 
 /// The answer for the client. One of HTTP/1.0 knows no chunks.
-fn answer_of(
-    mut parts: hyper::http::response::Parts,
-    mut content: Content,
-    old: bool,
-) -> Response<Body> {
+fn answer_of(mut parts: hyper::http::response::Parts, mut content: Content, old: bool) -> Response<Body> {
     // Without a server of its own to name, nothing in the fields can be unusable.
     parts.headers = passed_on(&parts.headers, None).unwrap_or_default();
     if old {
@@ -335,7 +359,8 @@ fn answer_of(
         content.chunked = false;
     }
     parts.version = Version::HTTP_11;
-    Response::from_parts(parts, content.into_body())
+    let body = content.into_body(&parts.headers);
+    Response::from_parts(parts, body)
 }
 
 /// Fields of a connection, and of nobody else. The framing of the body (Transfer-Encoding) is kept as it is.
@@ -436,10 +461,18 @@ mod tests {
         let passed = passed_on(&headers, Some("there:81")).expect("a host");
         assert_eq!(
             shown(&passed),
-            [("host", "there:81"), ("x-first", "1"), ("x-first", "3"), ("content-length", "7")]
-                .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            [
+                ("host", "there:81"),
+                ("x-first", "1"),
+                ("x-first", "3"),
+                ("content-length", "7")
+            ]
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
         );
-        assert_eq!(passed_on(&HeaderMap::new(), Some("there")).expect("a host").len(), 1);
+        assert_eq!(
+            passed_on(&HeaderMap::new(), Some("there")).expect("a host").len(),
+            1
+        );
         assert!(passed_on(&HeaderMap::new(), None).expect("nothing").is_empty());
     }
 
