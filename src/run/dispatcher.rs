@@ -315,7 +315,7 @@ pub(super) fn info(
         ),
         Iut::Proxy { profile, .. } => (
             false,
-            format!("clients of {}, and that server", profile.name),
+            format!("{} and its clients", profile.name),
             profile.url.as_ref().map(ToString::to_string).unwrap_or_default(),
         ),
     };

@@ -93,26 +93,24 @@ impl Aside {
     }
 
     fn caveats(&self) -> Vec<String> {
-        let mut caveats = Vec::new();
-        if self.foreign > 0 {
-            caveats.push(format!(
-                "{OF_PASSING}{} messages were no CSP in XML: they were passed on, and nobody is judged by them",
-                self.foreign
-            ));
-        }
-        if self.refused > 0 {
-            caveats.push(format!(
-                "{OF_PASSING}{} requests were not passed on",
-                self.refused
-            ));
-        }
-        if self.failures > 0 {
-            caveats.push(format!(
-                "{OF_PASSING}{} requests got no answer through the proxy: nobody is judged by that",
-                self.failures
-            ));
-        }
-        caveats
+        [
+            (
+                self.foreign,
+                "no CSP in XML, passed on, and nobody is judged by it",
+            ),
+            (self.refused, "not passed on"),
+            (
+                self.failures,
+                "without an answer through the proxy, and nobody is judged by that",
+            ),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| match count {
+            1 => format!("{OF_PASSING}1 request was {what}"),
+            _ => format!("{OF_PASSING}{count} requests were {what}"),
+        })
+        .collect()
     }
 }
 
@@ -168,6 +166,11 @@ impl Call<'_> {
             if let Some(passed) = self.take(passing, &mut sides, &mut aside, bus) {
                 tell(&case, passed, bus);
             }
+        }
+        if sides.count() >= MAX_PASSIVE_EXCHANGES {
+            let text =
+                format!("MAX_PASSIVE_EXCHANGES ({MAX_PASSIVE_EXCHANGES} messages) is reached: the run ends");
+            bus.emit(&Event::Notice(text));
         }
         // What passed by now counts; then nothing passes any more.
         relay.passing.close();
@@ -338,6 +341,7 @@ impl Iut {
     pub fn proxy(listen: SocketAddr, target: HttpUrl, profile: Option<Profile>, wait: Option<u64>) -> Self {
         let mut profile = profile.unwrap_or_else(|| {
             let mut profile = Profile::of_target(target.clone());
+            profile.name = "a server".to_owned();
             profile.timers.response = PATIENCE;
             profile
         });
