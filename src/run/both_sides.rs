@@ -504,3 +504,6 @@ fn what_else(request: &HttpMessage) -> String {
         None => format!("`{}`, which is no CSP", request.start),
     }
 }
+
+#[cfg(test)]
+mod tests;
