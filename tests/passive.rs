@@ -147,6 +147,7 @@ fn client(version: Version) -> ClientEngine {
         cookie: "cookie-7".to_owned(),
         time_to_live: 300,
         id_prefix: "c".to_owned(),
+        names: imps_scr::peer::names::Names::default(),
     })
 }
 

@@ -170,6 +170,7 @@ fn printed_answers_are_understood_by_the_client() {
         cookie: "c".to_owned(),
         time_to_live: 120,
         id_prefix: "t".to_owned(),
+        names: imps_scr::peer::names::Names::default(),
     });
     // MD6 is a name that nobody can compute: the challenge is no session, and cannot be answered.
     assert!(!client.learn(&challenge));
@@ -330,4 +331,60 @@ fn group_examples_are_valid_and_survive_writing() {
         .message
         .unwrap();
     assert!(!checker.check(&read_back).is_valid());
+}
+
+/// The same 24 as a talk: a server in whose world the group exists gives the printed answers, and a client
+/// answers what the server tells it as printed.
+#[test]
+fn group_examples_are_answered_as_printed() {
+    let names = imps_scr::peer::names::Names::of_client(&printed_account().user);
+    let config = || ClientConfig {
+        version: Version::V11,
+        credentials: printed_account(),
+        client_id: "http://client.example/".to_owned(),
+        cookie: "c".to_owned(),
+        time_to_live: 120,
+        id_prefix: "t".to_owned(),
+        names: names.clone(),
+    };
+    let examples = group_examples();
+    for (number, pair) in (106..).step_by(2).zip(examples.chunks(2)) {
+        let [(_, asked), (_, printed)] = pair else {
+            panic!("an answer to each")
+        };
+        let mut client = ClientEngine::new(config());
+        let by_server = matches!(asked.name(), "LeaveGroup-Response" | "GroupChangeNotice");
+        let part = Part {
+            mode: Mode::Request,
+            id: "IMApp01#12345@NOK5110".to_owned(),
+            primitive: asked.clone(),
+        };
+        let given = if by_server {
+            let tree = message(Version::V11, Some("s"), Some(false), vec![part]);
+            let replies = client.replies(&tree, &Envelope::of(&tree).unwrap(), false);
+            message(Version::V11, Some("s"), None, replies)
+        } else {
+            let mut server = server().hospitable();
+            client.learn(&ask(&mut server, &client.request("Login-Request").unwrap()).unwrap());
+            if asked.name() == "SubscribeGroupNotice-Request" || asked.name() == "LeaveGroup-Request" {
+                // Only who has joined is asked for, and may leave.
+                let mut joined = client.request("JoinGroup-Request").unwrap();
+                for path in ["JoinGroup-Request/GroupID", "ScreenName/GroupID"] {
+                    set(&mut joined, path, "wv:john/party@there.com");
+                }
+                ask(&mut server, &joined).unwrap();
+            }
+            let tree = message(Version::V11, client.session(), None, vec![part]);
+            ask(&mut server, &tree).unwrap()
+        };
+        let envelope = Envelope::of(&given).unwrap();
+        assert_eq!(envelope.primitives(), printed.name(), "example {number}");
+        assert_eq!(envelope.transactions[0].mode, Mode::Response, "example {number}");
+        assert_eq!(
+            envelope.transactions[0].id, "IMApp01#12345@NOK5110",
+            "example {number}"
+        );
+        let code = get(&given, "Result/Code").unwrap_or_else(|| "200".to_owned());
+        assert_eq!(code, "200", "example {number}");
+    }
 }

@@ -44,6 +44,7 @@ impl Phone {
                 cookie: "cookie-7".to_owned(),
                 time_to_live: 300,
                 id_prefix: "p".to_owned(),
+                names: imps_scr::peer::names::Names::default(),
             })),
             address: Mutex::default(),
             off: AtomicBool::new(false),

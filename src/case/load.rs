@@ -18,6 +18,7 @@ const MAX_FRAGMENT_DEPTH: usize = 8;
 #[derive(Debug, Clone, Default)]
 pub struct Cases {
     cases: Vec<Case>,
+    places: BTreeMap<CaseId, usize>,
 }
 
 impl Cases {
@@ -28,7 +29,7 @@ impl Cases {
 
     /// A case by its id.
     pub fn get(&self, id: &CaseId) -> Option<&Case> {
-        self.cases.iter().find(|c| c.id == *id)
+        self.cases.get(*self.places.get(id)?)
     }
 
     /// How many.
@@ -54,6 +55,7 @@ impl Cases {
                     format!("case {} stands also in {}:{}", case.id, other.file, other.line),
                 ));
             }
+            self.places.insert(case.id.clone(), self.cases.len());
             self.cases.push(case);
         }
         Ok(())

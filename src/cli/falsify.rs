@@ -25,6 +25,10 @@ pub struct Args {
     /// Only this many of the generated faults, chosen by the seed
     #[arg(long, value_name = "N")]
     sample: Option<usize>,
+    /// Try each fault on every case that it can show in; without it, on those that name an item which it
+    /// breaks, and on an even sample of the others
+    #[arg(long)]
+    every_case: bool,
     /// Only list the faults, with the items that each breaks
     #[arg(long)]
     list: bool,
@@ -48,7 +52,8 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     let roles = args.role.map_or_else(|| Role::ALL.to_vec(), |r| vec![r]);
     let falsifier = runtime()?
         .block_on(Falsifier::new(&suite, &roles, args.seed))
-        .map_err(io)?;
+        .map_err(io)?
+        .every_case(args.every_case);
     let mutants = choose(args, &falsifier);
     if mutants.is_empty() {
         if let Some(name) = args.fault.as_ref().filter(|n| !n.ends_with('*')) {

@@ -69,6 +69,11 @@ impl Elem {
         &self.name
     }
 
+    /// The text that was given.
+    pub fn content(&self) -> &str {
+        &self.text
+    }
+
     /// The children that were added.
     pub fn children(&self) -> &[Elem] {
         &self.children

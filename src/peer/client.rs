@@ -365,6 +365,12 @@ impl ClientEngine {
             "Service-Request.all" => {
                 contents::service_request(self.config.version, &self.config.client_id, &FEATURES, true)
             }
+            // Only these functions are wanted, as paths below WVCSPFeat: an answer without Functions grants them.
+            only if only.starts_with("Service-Request.only:") => {
+                let paths = only.split_once(':').map_or("", |(_, paths)| paths);
+                let paths: Vec<&str> = paths.split(',').collect();
+                contents::service_request(self.config.version, &self.config.client_id, &paths, false)
+            }
             "GetSPInfo-Request" => Elem::new(primitive).with(compose::client_id(&self.config.client_id)),
             "Status" => compose::status(200),
             other => {

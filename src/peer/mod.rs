@@ -11,6 +11,7 @@ pub mod contents;
 pub mod digest;
 pub mod fault;
 pub mod names;
+pub mod presence_samples;
 pub mod samples;
 pub mod server;
 pub mod server_requests;

@@ -47,6 +47,12 @@ impl Names {
         resource(&self.me, &format!("l{}", self.word))
     }
 
+    /// The domain of the user.
+    pub fn domain(&self) -> String {
+        let domain = self.me.split_once('@').map(|(_, domain)| domain);
+        domain.unwrap_or("example.com").to_owned()
+    }
+
     /// The name under which the user is known in the group.
     pub fn screen_name(&self) -> String {
         screen_name_of(&self.me)

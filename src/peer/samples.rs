@@ -5,10 +5,13 @@ use crate::message::{Elem, empty, text};
 use crate::spec::{Group, Version};
 
 use super::contents::{ACCEPTED_CONTENT_LENGTH, group_of, selection, user, users};
-use super::names::Names;
+use super::names::{Names, screen_name_of};
 
 /// The text that messages carry.
 pub const MESSAGE: &str = "Hello <World> & grüße";
+
+/// The same kind of text in BASE64: `Grüße & <mehr>`.
+pub const MESSAGE_BASE64: &str = "R3LDvMOfZSAmIDxtZWhyPg==";
 
 /// The request of this name, or none when no client of this version sends it.
 pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
@@ -43,6 +46,24 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
             .with(Elem::new("Recipient").with(user(&names.peer)))
             .with(group())
             .with(text("InviteNote", "Come in")),
+        "Invite-Request.presence" => it
+            .with(text("InviteID", names.invitation()))
+            .with(text("InviteType", "PR"))
+            .with(Elem::new("Recipient").with(user(&names.peer)))
+            .with(some_attributes()),
+        "Invite-Request.content" => it
+            .with(text("InviteID", names.invitation()))
+            .with(text("InviteType", "SC"))
+            .with(Elem::new("Recipient").with(user(&names.peer)))
+            .with(
+                Elem::new("URLList")
+                    .with(text("URL", "http://content.example/picture?of=1&size=2"))
+                    .with(text("URL", "http://content.example/song")),
+            ),
+        "Invite-Request.list" => it
+            .with(text("InviteID", names.invitation()))
+            .with(text("InviteType", "IM"))
+            .with(Elem::new("Recipient").with(list())),
         "InviteUser-Response" => {
             let own = (names.invitation(), names.peer.clone());
             let (id, inviter) = names.invited.as_ref().unwrap_or(&own);
@@ -56,6 +77,14 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
             .with(Elem::new("Recipient").with(user(&names.peer)))
             .with(text("InviteNote", "Another time")),
         "VerifyID-Request" if v12 => it.with(Elem::new("IDList").with(peer())),
+        "VerifyID-Request.all" if v12 => it.with(
+            Elem::new("IDList")
+                .with(peer())
+                .with(list())
+                .with(group())
+                .with(screen_name(&names.screen_name(), &names.group()))
+                .with(text("Domain", names.domain())),
+        ),
         "SubscribePresence-Request" => it
             .with(user(&names.peer))
             .with(some_attributes())
@@ -123,10 +152,36 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
                     .with(Elem::new("Group").with(screen_name(&names.screen_name(), &names.group()))),
             ))
             .with(text("ContentData", MESSAGE)),
+        "SendMessage-Request.whisper" => it
+            .with(text("DeliveryReport", "F"))
+            .with(message_info(
+                MESSAGE,
+                Elem::new("Recipient")
+                    .with(Elem::new("Group").with(screen_name(&screen_name_of(&names.peer), &names.group()))),
+                Elem::new("Sender")
+                    .with(Elem::new("Group").with(screen_name(&names.screen_name(), &names.group()))),
+            ))
+            .with(text("ContentData", MESSAGE)),
+        "SendMessage-Request.list" => it
+            .with(text("DeliveryReport", "F"))
+            .with(message_info(
+                MESSAGE,
+                Elem::new("Recipient").with(list()),
+                Elem::new("Sender").with(user(&names.me)),
+            ))
+            .with(text("ContentData", MESSAGE)),
+        "SendMessage-Request.base64" => it
+            .with(text("DeliveryReport", "F"))
+            .with(encoded_info(
+                Elem::new("Recipient").with(user(&names.peer)),
+                Elem::new("Sender").with(user(&names.me)),
+            ))
+            .with(text("ContentData", MESSAGE_BASE64)),
         "SetDeliveryMethod-Request" => it
             .with(text("DeliveryMethod", "P"))
             .with(text("AcceptedContentLength", ACCEPTED_CONTENT_LENGTH.to_string())),
         "GetMessageList-Request" => it.with(text("MessageCount", "10")),
+        "GetMessageList-Request.group" => it.with(group()),
         "RejectMessage-Request" | "GetMessage-Request" | "MessageDelivered" => it.with(message_id()),
         "ForwardMessage-Request" => it
             .with(message_id())
@@ -138,6 +193,16 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
         ),
         "BlockEntity-Request.unblock" => it.with(
             Elem::new("BlockList")
+                .with(text("InUse", "F"))
+                .with(Elem::new("RemoveList").with(peer())),
+        ),
+        "BlockEntity-Request.grant" => it.with(
+            Elem::new("GrantList")
+                .with(text("InUse", "T"))
+                .with(Elem::new("AddList").with(peer())),
+        ),
+        "BlockEntity-Request.grant-off" => it.with(
+            Elem::new("GrantList")
                 .with(text("InUse", "F"))
                 .with(Elem::new("RemoveList").with(peer())),
         ),
@@ -180,7 +245,7 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
         "SubscribeGroupNotice-Request.get" => it.with(group()).with(text("SubscribeType", "G")),
         "SubscribeGroupNotice-Request.unset" => it.with(group()).with(text("SubscribeType", "U")),
         "Extended-Request" if v12 => text(primitive, "an extension of nobody"),
-        _ => return None,
+        other => return super::presence_samples::request(version, other, names),
     })
 }
 
@@ -215,6 +280,16 @@ pub fn attribute(name: &str, value: &str) -> Elem {
     Elem::new(name)
         .with(text("Qualifier", "T"))
         .with(text("PresenceValue", value))
+}
+
+/// `MessageInfo` of [`MESSAGE_BASE64`].
+pub fn encoded_info(recipient: Elem, sender: Elem) -> Elem {
+    Elem::new("MessageInfo")
+        .with(text("ContentType", "text/plain"))
+        .with(text("ContentEncoding", "BASE64"))
+        .with(text("ContentSize", MESSAGE_BASE64.len().to_string()))
+        .with(recipient)
+        .with(sender)
 }
 
 /// `MessageInfo` of a text.

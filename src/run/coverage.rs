@@ -20,8 +20,6 @@ use super::suite::Suite;
 pub enum Reason {
     /// The version does not have the transaction.
     NotInVersion,
-    /// Of a service that this version of the suite does not cover.
-    ServiceNotCovered(String),
     /// This side receives no message of the transaction.
     NothingReceived,
     /// Nothing in the messages is mandatory.
@@ -38,6 +36,10 @@ pub enum Reason {
     NoPermission,
     /// Judged on every message, in every case.
     GeneralRule(&'static str),
+    /// What is received only answers: nobody answers an answer, so that none is refused.
+    OnlyAnswers,
+    /// The server begins: the client waits for nothing, and nothing is refused to it.
+    BegunByServer,
     /// The messages are those of another transaction, where they are varied.
     VariedAs(String),
     /// An open question: no reading may fail anybody.
@@ -48,7 +50,6 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::NotInVersion => f.write_str("not in this version"),
-            Reason::ServiceNotCovered(service) => write!(f, "service not covered: {service}"),
             Reason::NothingReceived => f.write_str("this side receives nothing"),
             Reason::NoMandatoryChild => f.write_str("nothing is mandatory"),
             Reason::NothingToSwap => f.write_str("nothing to swap"),
@@ -57,6 +58,8 @@ impl fmt::Display for Reason {
             Reason::NotInSession => f.write_str("outside any session"),
             Reason::NoPermission => f.write_str("no right is needed"),
             Reason::GeneralRule(item) => write!(f, "in every case: {item}"),
+            Reason::OnlyAnswers => f.write_str("what is received only answers"),
+            Reason::BegunByServer => f.write_str("begun by the server"),
             Reason::VariedAs(other) => write!(f, "varied as {other}"),
             Reason::OpenQuestion(question) => write!(f, "open question {question}"),
         }
@@ -86,9 +89,6 @@ pub struct Row {
     /// A cell for each aspect.
     pub cells: Vec<(Aspect, Cell)>,
 }
-
-/// Services that this version of the suite covers.
-const COVERED: [&str; 1] = ["session"];
 
 /// The whole matrix.
 pub fn matrix(suite: &Suite) -> Vec<Row> {
@@ -125,9 +125,6 @@ impl Place<'_> {
     fn cell(&self, aspect: Aspect) -> Cell {
         if self.transaction.since > self.version {
             return Cell::Reason(Reason::NotInVersion);
-        }
-        if !COVERED.contains(&self.transaction.service.as_str()) {
-            return Cell::Reason(Reason::ServiceNotCovered(self.transaction.service.clone()));
         }
         let cases = self.cases(aspect);
         let (missing, excused) = self.missing(aspect, &cases);
@@ -214,6 +211,18 @@ impl Place<'_> {
         if received.is_empty() && aspect != Aspect::Flow {
             return Some(Reason::NothingReceived);
         }
+        if self.role == Role::Server && received.iter().all(|p| is_answer(p)) && aspect != Aspect::Flow {
+            return Some(Reason::OnlyAnswers);
+        }
+        let begun_by_server = !received.is_empty() && self.transaction.client.iter().all(|p| is_answer(p));
+        if begun_by_server && matches!(aspect, Aspect::Refusal | Aspect::Silence | Aspect::Session) {
+            return Some(Reason::BegunByServer);
+        }
+        // A Status is a Status: what may be wrong in one is varied in one place.
+        let plain = self.role == Role::Client && received.iter().all(|p| p == "Status");
+        if plain && varied && self.transaction.id != self.varied_status() {
+            return Some(Reason::VariedAs(self.varied_status().to_owned()));
+        }
         if let Some(other) = self.transaction.like.as_ref() {
             if varied || aspect == Aspect::Session || aspect == Aspect::Silence {
                 return Some(Reason::VariedAs(other.clone()));
@@ -238,6 +247,14 @@ impl Place<'_> {
         }
     }
 
+    /// The transaction in which the Status of a server is varied.
+    fn varied_status(&self) -> &'static str {
+        match self.version {
+            Version::V11 => "T12",
+            Version::V12 => "T06",
+        }
+    }
+
     fn is_outside_sessions(&self) -> bool {
         self.transaction
             .client
@@ -254,6 +271,7 @@ impl Place<'_> {
                 // 1.1 ends a session by Disconnect, 1.2 by Status.
                 ("T06", "Status") => self.version == Version::V12,
                 ("T06", "Disconnect") => self.version == Version::V11,
+                (id, "Status") => self.role == Role::Client && id == self.varied_status(),
                 _ => true,
             })
             .collect()
@@ -269,7 +287,9 @@ impl Place<'_> {
                 continue;
             }
             let row = self.suite.tables.syntax.element(self.version, Group::Trc, &name);
-            if let Some(Model::Children(particle)) = row.map(|r| &r.model) {
+            // What one source alone says of a model may not be refused by anybody.
+            let binding = row.filter(|r| r.grade.basis().strength(None) == Strength::Must);
+            if let Some(Model::Children(particle)) = binding.map(|r| &r.model) {
                 for child in particle.mandatory() {
                     out.push((name.clone(), child.to_owned()));
                     open.push(child.to_owned());
@@ -322,6 +342,11 @@ impl Place<'_> {
             .filter(|c| *c != 422 || self.version == Version::V11 || self.transaction.id == "T02")
             .collect()
     }
+}
+
+/// Whether a primitive of a client only answers a request of the server.
+fn is_answer(primitive: &str) -> bool {
+    matches!(primitive, "Status" | "MessageDelivered")
 }
 
 fn names(case: &Case, key: &str) -> bool {

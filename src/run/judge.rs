@@ -274,7 +274,10 @@ pub fn condition(test: &Test, tree: &Tree, values: &dyn Values) -> (bool, String
         },
         Condition::InOrAbsent(path, allowed) => match first_text(tree, path) {
             Some((id, text)) => (
-                allowed.contains(&text),
+                allowed.iter().any(|a| match a.strip_prefix('$') {
+                    Some(name) => values.value(name).is_some_and(|kept| same_number(&kept, &text)),
+                    None => *a == text,
+                }),
                 format!(
                     "{path} is `{}`, expected `{}` or none",
                     shown(&text),
@@ -424,6 +427,14 @@ pub fn describe(tree: &Tree) -> String {
                 format!("{} with code {}", envelope.primitives(), codes.join(", "))
             }
         }
+    }
+}
+
+/// Whether two identifiers are the same: as numbers where both are, else as text (Q12).
+fn same_number(a: &str, b: &str) -> bool {
+    match (a.parse::<u64>(), b.parse::<u64>()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
     }
 }
 

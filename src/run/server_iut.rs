@@ -296,6 +296,11 @@ impl<'a> Runner<'a> {
             let credentials = self.target.accounts.get(self.account(account))?;
             return match field {
                 "user" => Some(credentials.user.clone()),
+                "user-other-case" => {
+                    let user = &credentials.user;
+                    let local = user.strip_prefix("wv:").unwrap_or(user);
+                    Some(format!("wv:{}", other_case(local)))
+                }
                 "password" => Some(credentials.password.clone()),
                 "password-other-case" => Some(other_case(&credentials.password)),
                 "password-and-more" => Some(format!("{}x", credentials.password)),
@@ -337,7 +342,8 @@ impl<'a> Runner<'a> {
     /// have 50 characters.
     fn word(&self) -> String {
         let of = format!("{}-{}", self.target.run_id, self.case.id);
-        format!("{:x}", short_hash(&of, self.judge.version))
+        // Eight characters, so that a content made of it has a length that a case can name.
+        format!("{:08x}", short_hash(&of, self.judge.version))
     }
 
     /// Who and what the requests of a lane are about: B for A, A for the others.

@@ -132,6 +132,7 @@ const SAMPLES: &[(&str, &[Role])] = &[
     ("SetDeliveryMethod-Request", BOTH),
     ("GetMessageList-Request", BOTH),
     ("GetMessage-Request", BOTH),
+    ("MessageDelivered", SERVER),
     ("RejectMessage-Request", BOTH),
     ("ForwardMessage-Request", BOTH),
     ("GetBlockedList-Request", BOTH),

@@ -432,9 +432,24 @@ pub fn start_against(peer: &Peer, response: &str, more: &[&str]) -> Running {
     running
 }
 
-/// Runs the binary against a peer to its end.
+/// Runs the binary against a peer to its end: the session core, unless a filter says what.
 pub fn run_against(peer: &Peer, more: &[&str]) -> Finished {
+    start_against(peer, "500ms", &of_core(more)).wait(Some(peer))
+}
+
+/// Runs every case against a peer.
+pub fn run_whole_against(peer: &Peer, more: &[&str]) -> Finished {
     start_against(peer, "500ms", more).wait(Some(peer))
+}
+
+/// The same arguments with a filter for the session core, unless they have one: what holds for any case is
+/// shown on some hundred as well as on thousands.
+pub fn of_core<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    let mut out = args.to_vec();
+    if !args.contains(&"--filter") {
+        out.extend(["--filter", CORE]);
+    }
+    out
 }
 
 /// Runs the binary with these arguments and `--out`.
@@ -545,6 +560,12 @@ pub fn ask(engine: &Mutex<ServerEngine>, request: &Request) -> Outgoing {
         },
     )
 }
+
+/// The cases of the session core, generated ones included.
+pub const CORE: &str = "group(LOGIN*) | group(SERVN) | group(CCAPAB) | group(KALIVE) | group(POLL) | group(LOGOUT) | \
+    group(DISCO) | group(SESS) & id(*gen-K*) | group(STATUS) & id(*gen-K*) | group(HTTP) - id(*gen*) | group(VDISC) | \
+    group(GETSPI) | id(*gen-Login*) | id(*gen-KeepAlive*) | id(*gen-ClientCap*) | id(*gen-Service*) | id(*gen-Poll*) | \
+    id(*gen-Logout*) | id(*gen-Disconnect*)";
 
 /// Everything but the cases about expiry, which wait in earnest at a peer of the test.
 pub const QUICK: [&str; 2] = ["--filter", "tag(*) - tag(time)"];

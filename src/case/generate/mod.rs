@@ -9,6 +9,8 @@
 mod steps;
 mod variants;
 
+use std::collections::BTreeMap;
+
 use crate::base::CaseId;
 use crate::check::Checker;
 use crate::codec::deviation::Edit;
@@ -50,7 +52,11 @@ impl Sample {
 
     /// Whether it is a Status that answers as every Status does: what may be wrong in one is varied once.
     fn is_plain_status(&self) -> bool {
-        self.from == Role::Server && self.primitive == "Status" && self.step != "Logout-Request"
+        let varied = match self.version {
+            Version::V11 => "StopSearch-Request",
+            Version::V12 => "Logout-Request",
+        };
+        self.from == Role::Server && self.primitive == "Status" && self.step != varied
     }
 }
 
@@ -105,29 +111,40 @@ impl Kind {
 
 /// All generated cases for these samples.
 pub fn generate(checker: &Checker, samples: &[Sample]) -> Vec<Case> {
-    let mut cases: Vec<Case> = Vec::new();
+    let mut made = Made::default();
     for sample in samples {
         for variant in variants(checker, sample) {
-            let Some(case) = case_of(sample, &variant) else {
-                continue;
-            };
-            add(&mut cases, case, sample.version);
-        }
-    }
-    cases
-}
-
-/// The same change in the other version is the same case; a change that differs is one of its own.
-fn add(cases: &mut Vec<Case>, mut case: Case, version: Version) {
-    match cases.iter_mut().find(|c| c.id == case.id) {
-        Some(known) if known.procedure == case.procedure => known.versions.extend(case.versions),
-        Some(_) => {
-            if let Ok(id) = CaseId::parse(&format!("{}.csp{version}", case.id)) {
-                case.id = id;
-                cases.push(case);
+            if let Some(case) = case_of(sample, &variant) {
+                made.add(case, sample.version);
             }
         }
-        None => cases.push(case),
+    }
+    made.cases
+}
+
+/// The cases that were made so far, and where each stands.
+#[derive(Default)]
+struct Made {
+    cases: Vec<Case>,
+    places: BTreeMap<CaseId, usize>,
+}
+
+impl Made {
+    /// The same change in the other version is the same case; a change that differs is one of its own.
+    fn add(&mut self, mut case: Case, version: Version) {
+        if let Some(place) = self.places.get(&case.id) {
+            let known = &mut self.cases[*place];
+            if known.procedure == case.procedure {
+                known.versions.extend(case.versions);
+                return;
+            }
+            let Ok(id) = CaseId::parse(&format!("{}.csp{version}", case.id)) else {
+                return;
+            };
+            case.id = id;
+        }
+        self.places.insert(case.id.clone(), self.cases.len());
+        self.cases.push(case);
     }
 }
 

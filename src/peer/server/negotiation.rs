@@ -47,6 +47,7 @@ impl ServerEngine {
                 longest: number("AcceptedContentLength"),
             };
         }
+        self.reconsider_messages(id);
         let poll_min = number("ServerPollMin").map(|n| text("ServerPollMin", n.max(POLL_MIN).to_string()));
         let bearers = tree
             .elements(wish)
@@ -117,7 +118,9 @@ impl ServerEngine {
         });
         if let Some(session) = self.sessions.get_mut(id) {
             session.refused = Some(refused);
+            session.wanted = Some(wanted);
         }
+        self.reconsider_messages(id);
         Elem::new("Service-Response")
             .with_some((version == Version::V11).then(|| copy_client_id(tree, request)))
             .with_some(not_granted)

@@ -132,18 +132,49 @@ impl<'a> Baseline<'a> {
     }
 
     /// The cases that can show a fault: for one that changes messages, those in which such a message was
-    /// sent by the correct reference. A fault of state may show anywhere.
-    pub fn touched(&self, fault: &Fault) -> Vec<Unit<'a>> {
-        self.units
+    /// sent by the correct reference. A fault of state may show anywhere. `others` bounds how many are run
+    /// besides those that name a broken item, spread evenly: what a fault must not break is tried on a
+    /// sample. A mutant of a message that nearly every case has is not run in each of them either.
+    pub fn touched(&self, fault: &Fault, broken: &BTreeSet<&ItemId>, others: Option<usize>) -> Vec<Unit<'a>> {
+        let generated = matches!(fault.kind, FaultKind::Mutation { .. });
+        let candidates: Vec<&Seen<'_>> = self
+            .units
             .iter()
             .filter(|seen| match (&fault.kind, super::primitives_of(fault)) {
                 (FaultKind::Mutation { kind, .. }, _) => seen.kinds.contains(kind),
                 (_, Some(names)) => names.iter().any(|n| seen.primitives.contains(n)),
                 _ => true,
             })
-            .map(|seen| seen.unit)
+            .collect();
+        let Some(others) = others else {
+            return candidates.into_iter().map(|s| s.unit).collect();
+        };
+        let names_it = |s: &Seen<'_>| s.unit.case.scr.iter().any(|id| broken.contains(id));
+        let naming = candidates.iter().filter(|s| names_it(s)).count();
+        let rest = candidates.len() - naming;
+        // What is broken in one message of a kind is broken in all: the first ones would do.
+        let most_naming = if generated { others } else { naming };
+        let (mut seen_naming, mut seen_rest) = (0, 0);
+        candidates
+            .into_iter()
+            .filter(|s| match names_it(s) {
+                true => {
+                    seen_naming += 1;
+                    is_of_sample(seen_naming - 1, naming, most_naming)
+                }
+                false => {
+                    seen_rest += 1;
+                    is_of_sample(seen_rest - 1, rest, others)
+                }
+            })
+            .map(|s| s.unit)
             .collect()
     }
+}
+
+/// Whether the element at `index` of `all` belongs to an even sample of at most `most`.
+fn is_of_sample(index: usize, all: usize, most: usize) -> bool {
+    all <= most || index * most / all != (index + 1) * most / all
 }
 
 /// Runs cases one after the other in memory, against one reference.

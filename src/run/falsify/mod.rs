@@ -62,8 +62,12 @@ impl fmt::Display for Verdicts {
 pub struct Falsifier<'a> {
     suite: &'a Suite,
     seed: u64,
+    others: Option<usize>,
     baselines: Vec<Baseline<'a>>,
 }
+
+/// Cases that a mutant is tried on besides those that name an item that it breaks, for each version.
+const OTHERS: usize = 30;
 
 impl<'a> Falsifier<'a> {
     /// Runs every case of these roles against the correct reference, to learn what it sends.
@@ -80,8 +84,17 @@ impl<'a> Falsifier<'a> {
         Ok(Self {
             suite,
             seed,
+            others: Some(OTHERS),
             baselines,
         })
+    }
+
+    /// Tries each mutant on every case that it can show in, not on a sample of those that name no item it
+    /// breaks.
+    #[must_use]
+    pub fn every_case(mut self, yes: bool) -> Self {
+        self.others = if yes { None } else { Some(OTHERS) };
+        self
     }
 
     /// A mutant of every written fault of these roles.
@@ -119,6 +132,15 @@ impl<'a> Falsifier<'a> {
     /// # Errors
     /// The reference cannot be set up.
     pub async fn judge(&self, mutant: &Mutant) -> std::io::Result<Verdicts> {
+        let verdicts = self.judge_on(mutant, self.others).await?;
+        // What a sample did not show may show in the rest.
+        match verdicts.survived.is_empty() || self.others.is_none() {
+            true => Ok(verdicts),
+            false => self.judge_on(mutant, None).await,
+        }
+    }
+
+    async fn judge_on(&self, mutant: &Mutant, others: Option<usize>) -> std::io::Result<Verdicts> {
         let mut verdicts = Verdicts::default();
         let mut worst: BTreeMap<ItemId, Verdict> = BTreeMap::new();
         for baseline in &self.baselines {
@@ -126,7 +148,8 @@ impl<'a> Falsifier<'a> {
             if baseline.role != fault.role || !fault.versions.contains(&baseline.version) {
                 continue;
             }
-            let units = baseline.touched(fault);
+            let broken = mutant.expected.keys().collect();
+            let units = baseline.touched(fault, &broken, others);
             verdicts.cases += units.len();
             let results = baseline::run(
                 self.suite,
