@@ -38,6 +38,9 @@ pub enum Event {
         /// What an archive had done to it before it was told again; nothing when it comes from the wire.
         archived: Option<Arc<Archived>>,
     },
+    /// A message that passed between two products was judged. Only for whoever looks on: what it came to
+    /// stands in the result of a case, too.
+    Judged(Arc<JudgedMessage>),
     /// A case ended.
     CaseFinished(Arc<CaseResult>),
     /// Something a person should know that is no verdict: a breaker that tripped, a limit.
@@ -103,6 +106,19 @@ pub struct CriterionResult {
     pub count: usize,
     /// The first places.
     pub places: Vec<Place>,
+}
+
+/// A message between two products, and what the rules say of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JudgedMessage {
+    /// Number of its exchange.
+    pub exchange: u32,
+    /// Which side sent it.
+    pub sender: Role,
+    /// What it is: its primitives, or in words.
+    pub message: String,
+    /// What it was judged by; nothing when it is no affair of CSP.
+    pub criteria: Vec<CriterionResult>,
 }
 
 /// How a silence was proven.

@@ -225,3 +225,38 @@ fn a_file_without_a_certificate_is_a_mistake_of_the_profile() {
         assert!(finished.stderr.contains(part), "{}", finished.stderr);
     }
 }
+
+/// Clients speak plain HTTP to the proxy, and that speaks TLS to the server, as its profile says.
+#[test]
+fn a_proxy_believes_the_authority_of_the_profile() {
+    let server = Server::new("localhost");
+    let dir = tempfile::tempdir().unwrap();
+    let profile = server.write(dir.path(), "localhost", "tls: {ca: ca.pem}");
+    let proxy = format!("127.0.0.1:0=https://localhost:{}/", server.address.port());
+    let out = dir.path().join("out");
+    let out = out.to_str().unwrap();
+    let request = "<?xml version=\"1.0\"?><WV-CSP-VersionDiscovery-Request \
+        xmlns=\"http://www.wireless-village.org/CSP\"/>";
+    let plain = ["run", "--proxy", &proxy, "--out", out];
+    let with_profile = [&plain[..], &["--profile", profile.to_str().unwrap()]].concat();
+    for (args, answered, codes) in [
+        (&plain[..], false, &[7][..]),
+        (&with_profile, true, &[0, 1, 4, 5]),
+    ] {
+        let waiting = common::Waiting::start(args);
+        let mut stream = std::net::TcpStream::connect(waiting.address).unwrap();
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/vnd.wv.csp.xml\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n",
+            request.len()
+        );
+        stream.write_all((head + request).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (code, said) = waiting.end();
+        assert_eq!(answer.starts_with("HTTP/1.1 200 "), answered, "{answer}\n{said}");
+        assert_eq!(answer.starts_with("HTTP/1.1 502 "), !answered, "{answer}\n{said}");
+        assert!(code.is_some_and(|c| codes.contains(&c)), "{code:?}\n{said}");
+        assert_eq!(said.contains("no TLS connection"), !answered, "{said}");
+    }
+}

@@ -35,7 +35,7 @@ pub const MAX_RECORDED_WIRE: usize = 64 * 1024;
 pub const MAX_YAML: usize = 8 * 1024 * 1024;
 /// Deepest nesting in a YAML file.
 pub const MAX_YAML_DEPTH: usize = 32;
-/// Messages a passive run keeps in memory before it stops by itself.
+/// Messages that a run which makes nobody act (a watch, a proxy) keeps in memory before it stops by itself.
 pub const MAX_PASSIVE_EXCHANGES: usize = 50_000;
 /// Longest line of a driver, in octets.
 pub const MAX_DRIVER_LINE: usize = 64 * 1024;

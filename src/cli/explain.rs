@@ -43,6 +43,12 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
             of_case(case, &suite),
             report.as_ref().map(|r| explain_case(r, case.id.as_str())),
         )
+    } else if let Some(argument) = report.as_ref().and_then(|r| explain_case(r, &args.id)) {
+        let of_none = "no case of the suite: in a report it carries what the general rules found of peers that nobody made act";
+        (
+            format!("{}\n\n{of_none}\n", plain(&args.id)),
+            Some(Some(argument)),
+        )
     } else {
         let items = suite.tables.items.iter().map(|i| i.id.as_str());
         let cases = suite.cases.iter().map(|c| c.id.as_str());

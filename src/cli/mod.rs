@@ -9,6 +9,7 @@ mod falsify;
 mod ics;
 mod import;
 mod in_use;
+mod proxy;
 mod reference;
 mod rejudge;
 mod resume;

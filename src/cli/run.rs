@@ -36,7 +36,14 @@ pub struct Args {
     /// Address to wait at for a client under test; port 0 picks a free one. Without --driver or --prompt it is only watched
     #[arg(long, value_name = "ADDR")]
     pub(super) listen: Option<SocketAddr>,
-    /// For a client that is only watched: end after so many seconds (Ctrl-C ends it at any time and keeps what is known)
+    /// Stand between real clients and a real server: what comes to LISTEN (127.0.0.1:8081) goes to TARGET
+    /// (http://127.0.0.1:8080/) unchanged, and both sides are judged. A profile is that of the server
+    #[arg(long, value_name = "LISTEN=TARGET", conflicts_with_all = [
+        "target", "listen", "role", "driver", "prompt", "filter", "jobs", "seed", "list", "fault", "resume",
+    ])]
+    pub(super) proxy: Option<String>,
+    /// For a client that is only watched, and for --proxy: end after so many seconds (Ctrl-C ends it at any time and
+    /// keeps what is known)
     #[arg(long, value_name = "SECONDS", conflicts_with_all = ["target", "driver", "prompt", "fault"])]
     wait: Option<u64>,
     /// Command of a driver that makes the client under test act (`cases/DRIVERS.md`); it is run without a shell
@@ -87,7 +94,7 @@ pub struct Args {
     /// Judge the run that wrote this directory again, by the tables and cases of today and without a network;
     /// the new reports go to `rejudged` in it, unless --out says otherwise
     #[arg(long, value_name = "OUT", conflicts_with_all = [
-        "resume", "role", "target", "listen", "wait", "driver", "prompt", "csp", "filter", "jobs", "seed", "list", "fault",
+        "resume", "role", "target", "listen", "proxy", "wait", "driver", "prompt", "csp", "filter", "jobs", "seed", "list", "fault",
     ])]
     pub(super) rejudge: Option<PathBuf>,
 }
@@ -151,8 +158,12 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     bus.subscribe(Box::new(Arc::clone(&transcript)));
     bus.subscribe(Box::new(Arc::clone(&collector)));
     bus.subscribe(Box::new(Arc::clone(&results)));
-    // A progress bar would write over what a person is asked.
-    let progress = (!args.prompt).then(|| Progress::new(common.quiet, Arc::clone(&masker)));
+    if args.proxy.is_some() && common.verbose {
+        bus.subscribe(Box::new(super::proxy::Live::new(Arc::clone(&masker))));
+    }
+    // A progress bar would write over what a person is asked, and over what is told of each message.
+    let progress =
+        (!args.prompt && args.proxy.is_none()).then(|| Progress::new(common.quiet, Arc::clone(&masker)));
     match progress.flatten() {
         Some(progress) => bus.subscribe(Box::new(progress)),
         None if !common.quiet => bus.subscribe(Box::new(Notices {
@@ -240,7 +251,7 @@ fn options(args: &Args, iut: &Iut, suite: &Suite) -> Result<RunOptions, Failure>
 
 /// The statement that a profile names: a path relative to the profile.
 fn named_ics(args: &Args, iut: &Iut) -> Option<PathBuf> {
-    let (Iut::Server(profile) | Iut::Client { profile, .. }) = iut else {
+    let (Iut::Server(profile) | Iut::Client { profile, .. } | Iut::Proxy { profile, .. }) = iut else {
         return None;
     };
     let beside = args.profile.as_ref()?.parent()?;
@@ -249,7 +260,7 @@ fn named_ics(args: &Args, iut: &Iut) -> Option<PathBuf> {
 
 /// The authorities that a profile names, once they are known to be usable.
 fn read_authorities(args: &Args, iut: &Iut) -> Result<Option<String>, Failure> {
-    let Iut::Server(profile) = iut else {
+    let (Iut::Server(profile) | Iut::Proxy { profile, .. }) = iut else {
         return Ok(None);
     };
     let named = profile.tls.as_ref().and_then(|t| t.ca.as_ref());
@@ -294,6 +305,9 @@ fn iut(args: &Args, common: &Common, suite: &Suite) -> Result<(Iut, Vec<String>)
             .map(str::to_owned)
             .chain(profile.headers.values().cloned())
             .collect();
+        if let Some(text) = &args.proxy {
+            return Ok((super::proxy::between(text, Some(profile), args.wait)?, secrets));
+        }
         let iut = match profile.role {
             Role::Server => Iut::Server(Box::new(profile)),
             Role::Client => client(args, common, profile)?,
@@ -305,6 +319,9 @@ fn iut(args: &Args, common: &Common, suite: &Suite) -> Result<(Iut, Vec<String>)
         }
         let secrets = with_reference(secrets, &iut);
         return Ok((iut, secrets));
+    }
+    if let Some(text) = &args.proxy {
+        return Ok((super::proxy::between(text, None, args.wait)?, Vec::new()));
     }
     if let Some(url) = &args.target {
         if args.role == Some(Role::Client) {
@@ -459,12 +476,13 @@ fn go(
     });
     // A peer that is silent on purpose must not hold the process.
     runtime.shutdown_background();
+    let listen = match iut {
+        Iut::Proxy { listen, .. } => Some(*listen),
+        _ => args.listen,
+    };
     outcome.map_err(|source| Failure::Io {
         what: "failed to listen at",
-        path: PathBuf::from(
-            args.listen
-                .map_or_else(|| "loopback".to_owned(), |a| a.to_string()),
-        ),
+        path: PathBuf::from(listen.map_or_else(|| "loopback".to_owned(), |a| a.to_string())),
         source,
     })
 }

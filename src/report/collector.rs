@@ -195,7 +195,7 @@ impl Subscriber for Collector {
     fn on(&mut self, event: &Event) {
         match event {
             Event::RunStarted(info) => self.start(info),
-            Event::CaseStarted { .. } => {}
+            Event::CaseStarted { .. } | Event::Judged(_) => {}
             Event::Exchanged {
                 case,
                 version,

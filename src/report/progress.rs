@@ -61,7 +61,7 @@ impl Subscriber for Progress {
                 self.bar
                     .set_message(format!("{failed}{}", self.safe(case.as_str())));
             }
-            Event::Exchanged { .. } => {}
+            Event::Exchanged { .. } | Event::Judged(_) => {}
             Event::CaseFinished(result) => {
                 if result.verdict >= Verdict::Fail {
                     self.failed += 1;

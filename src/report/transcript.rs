@@ -135,6 +135,7 @@ impl<W: Write> Transcript<W> {
                 }
                 value
             }
+            Event::Judged(_) => Value::Null,
             Event::CaseFinished(result) => self.case_finished(result),
             Event::Notice(text) => json!({"event": "notice", "text": mask(text)}),
             Event::RunFinished(outcome) => self.run_finished(outcome),
@@ -241,8 +242,11 @@ impl<W: Write> Transcript<W> {
 
 impl<W: Write + Send> Subscriber for Transcript<W> {
     fn on(&mut self, event: &Event) {
-        let value = self.value(event);
-        self.line(&value);
+        // What was told to onlookers is told in results.
+        if !matches!(event, Event::Judged(_)) {
+            let value = self.value(event);
+            self.line(&value);
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Conversations {
     current: Option<String>,
     /// Whether there is only one client: what it invents belongs to its last conversation.
     alone: bool,
+    /// Whether the clients speak to a server that was there before, which may err as well.
+    passers_by: bool,
     born: u64,
     anybody: bool,
 }
@@ -30,6 +32,10 @@ struct Entry {
     /// User and ClientID of its login.
     client: String,
     born: u64,
+    /// An answer in it was broken: nobody knows what the client made of it.
+    doubtful: bool,
+    /// Messages of it that are not answered yet.
+    under_way: usize,
 }
 
 /// What a message was found to be.
@@ -43,15 +49,35 @@ pub struct Placed {
     pub judgements: Vec<Judgement>,
     /// The session in force in that conversation when it came.
     pub session: Option<String>,
+    /// Why what came before it is not known for sure, if so: what it breaks only because of that is no breach.
+    pub unsure: Option<&'static str>,
+}
+
+/// Rules of a client that a message breaks by itself, whatever came before it.
+const OF_ONE_MESSAGE: [&str; 4] = ["session-type", "request-mode", "answer-mode", "multi-trans"];
+
+/// Whether a rule is broken only by a message after others.
+pub fn hangs_on_earlier(rule: &str) -> bool {
+    !OF_ONE_MESSAGE.contains(&rule)
 }
 
 impl Conversations {
+    /// Those of clients with a server that is not the suite's: both may have begun before, and an answer
+    /// may be broken. Whoever uses it says which messages are answered ([`Conversations::answered`]).
+    pub fn of_passers_by() -> Self {
+        Self {
+            passers_by: true,
+            ..Self::new(false)
+        }
+    }
+
     /// None yet. `alone`: one client only.
     pub fn new(alone: bool) -> Self {
         Self {
             all: BTreeMap::new(),
             current: None,
             alone,
+            passers_by: false,
             born: 0,
             anybody: false,
         }
@@ -93,9 +119,20 @@ impl Conversations {
                 .filter_map(|(_, e)| e.conversation.came_back(&path))
                 .collect();
         }
+        let doubts = self.all.values().any(|e| e.doubtful);
         match key.as_ref().and_then(|k| self.all.get_mut(k)) {
             Some(entry) => Placed {
                 session: entry.conversation.session().map(str::to_owned),
+                unsure: {
+                    entry.under_way += usize::from(self.passers_by);
+                    if entry.doubtful {
+                        Some("an answer of the server in this conversation was broken")
+                    } else if self.passers_by && entry.under_way > 1 {
+                        Some("another message of this conversation was under way")
+                    } else {
+                        None
+                    }
+                },
                 judgements: {
                     proven.extend(entry.conversation.client_message(syntax, tree, now_ms));
                     proven
@@ -109,7 +146,27 @@ impl Conversations {
                 number: None,
                 judgements: Conversation::new(Role::Client).client_message(syntax, tree, now_ms),
                 session: None,
+                unsure: if doubts {
+                    Some("an answer of the server to another message was broken")
+                } else if self.passers_by {
+                    Some("it may be of before this run")
+                } else {
+                    None
+                },
             },
+        }
+    }
+
+    /// The name of a conversation by its number; none when it was forgotten.
+    pub fn name_of(&self, number: u64) -> Option<String> {
+        let found = self.all.iter().find(|(_, e)| e.born == number);
+        found.map(|(key, _)| key.clone())
+    }
+
+    /// An answer in this conversation was broken.
+    pub fn doubt(&mut self, number: u64) {
+        for entry in self.all.values_mut().filter(|e| e.born == number) {
+            entry.doubtful = true;
         }
     }
 
@@ -119,6 +176,7 @@ impl Conversations {
             return key.to_owned();
         };
         entry.conversation.answered(syntax, sent, answer);
+        entry.under_way = entry.under_way.saturating_sub(1);
         // From its login on a session speaks under its own name.
         let name = match entry.conversation.session() {
             Some(id) if key.starts_with("login:") => format!("session:{id}"),
@@ -152,6 +210,8 @@ impl Conversations {
                 conversation: Conversation::new(Role::Client),
                 client: client.to_owned(),
                 born: self.born,
+                doubtful: false,
+                under_way: 0,
             },
         );
     }
@@ -177,6 +237,10 @@ impl Conversations {
             return self.current.clone();
         }
         session?;
+        if self.passers_by {
+            // It may be one that the server gave before.
+            return None;
+        }
         self.all
             .iter()
             .filter(|(_, e)| e.conversation.was_refused())

@@ -31,6 +31,7 @@ use super::guest::Guest;
 use super::outcome::{self, Inputs};
 use super::plan::{Plan, Unit};
 use super::prompt::Console;
+use super::proxy;
 use super::real_client;
 use super::reference::{EmbeddedServer, reference_accounts};
 use super::resume::{self, Prior};
@@ -58,6 +59,15 @@ pub enum Iut {
         profile: Box<Profile>,
         /// Who makes it act.
         upper: Upper,
+    },
+    /// Real clients and a real server, with the suite between them.
+    Proxy {
+        /// That of the server; its `url` is where everything goes.
+        profile: Box<Profile>,
+        /// Where the clients come to.
+        listen: SocketAddr,
+        /// End after so many seconds.
+        wait: Option<u64>,
     },
 }
 
@@ -139,6 +149,9 @@ pub async fn run(
     let epoch = now.checked_sub(before).unwrap_or(now);
     if matches!(iut, Iut::Client { .. }) {
         return real_client::run(suite, iut, options, bus, stop, epoch).await;
+    }
+    if matches!(iut, Iut::Proxy { .. }) {
+        return proxy::run(suite, iut, options, bus, stop, epoch).await;
     }
     let (roles, mut versions) = scope(iut, options);
     let filter = options.filter.as_ref().map(|(_, f)| f);
@@ -252,6 +265,7 @@ pub fn scope(iut: &Iut, options: &RunOptions) -> (Vec<Role>, Vec<Version>) {
         Iut::Embedded { roles, .. } => (roles.clone(), Vec::new()),
         Iut::Server(profile) => (vec![Role::Server], profile.csp.clone()),
         Iut::Client { profile, .. } => (vec![Role::Client], profile.csp.clone()),
+        Iut::Proxy { profile, .. } => (Role::ALL.to_vec(), profile.csp.clone()),
     };
     let mut versions = options.versions.clone();
     if versions.is_empty() {
@@ -299,6 +313,11 @@ pub(super) fn info(
             profile.name.clone(),
             profile.listen.map(|l| l.to_string()).unwrap_or_default(),
         ),
+        Iut::Proxy { profile, .. } => (
+            false,
+            format!("{} and its clients", profile.name),
+            profile.url.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ),
     };
     RunInfo {
         suite_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -333,7 +352,7 @@ fn accounts_of(iut: &Iut) -> BTreeMap<String, String> {
             .into_iter()
             .map(|(name, c)| (name, c.user))
             .collect(),
-        Iut::Server(profile) | Iut::Client { profile, .. } => profile
+        Iut::Server(profile) | Iut::Client { profile, .. } | Iut::Proxy { profile, .. } => profile
             .accounts
             .iter()
             .map(|(name, a)| (name.as_str().to_owned(), a.user.clone()))
@@ -350,7 +369,7 @@ struct Peers {
 }
 
 /// Where the server of a profile is, and whom it must be certified by.
-fn server_address(profile: &Profile, options: &RunOptions) -> std::io::Result<Option<Address>> {
+pub(super) fn server_address(profile: &Profile, options: &RunOptions) -> std::io::Result<Option<Address>> {
     let Some(url) = &profile.url else {
         return Ok(None);
     };
@@ -432,7 +451,7 @@ impl Peers {
                 }
                 Ok(peers)
             }
-            Iut::Client { .. } => Ok(Peers {
+            Iut::Client { .. } | Iut::Proxy { .. } => Ok(Peers {
                 server: None,
                 client: None,
                 _embedded: None,
@@ -675,6 +694,9 @@ fn report_rest(plan: &Plan<'_>, versions: &[Version], peers: &Peers, state: &mut
     }
 }
 
+/// What narrows a run whose server showed no certificate that was checked.
+pub(super) const INSECURE: &str = "the certificate of the server was not checked (`tls: {insecure: true}`): nothing proves that it is the server of this profile";
+
 /// What a person who reads the verdict must know of the statement that it rests on.
 pub(super) fn statement_caveats(
     suite: &Suite,
@@ -770,10 +792,7 @@ pub(super) fn conclude(
     if let Iut::Server(profile) = iut
         && profile.tls.as_ref().is_some_and(|t| t.insecure)
     {
-        caveats.push(
-            "the certificate of the server was not checked (`tls: {insecure: true}`): nothing proves that it is the server of this profile"
-                .to_owned(),
-        );
+        caveats.push(INSECURE.to_owned());
     }
     if plan.filtered > 0 {
         caveats.push(format!("a filter left out {} of the cases", plan.filtered));

@@ -13,24 +13,23 @@ use tokio::time::Instant;
 use crate::base::limits::MAX_PASSIVE_EXCHANGES;
 use crate::base::{CaseId, ItemId};
 use crate::capture::ArchivedExchange;
-use crate::case::{Case, Condition, Fence, Step, Test};
+use crate::case::{Case, Step};
 use crate::codec::deviation::{Draft, Sending};
-use crate::event::{CaseResult, Silence};
-use crate::message::{Encoding, Path, Tree};
+use crate::event::{CaseResult, CriterionResult};
+use crate::message::{Encoding, Tree};
 use crate::peer::Credentials;
 use crate::peer::server::{ServerConfig, ServerEngine};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
-use crate::spec::{Command, Role, Version};
+use crate::spec::{Role, Version};
 use crate::transport::server::{Answer, Arrived, Listener};
-use crate::verdict::{Part, Place};
 
 use super::client_iut::{judge_of, readable};
 use super::conclude::millis;
 use super::conversations::{Conversations, client_of, first};
 use super::intake::{Found, is_csp, judge_message, names};
-use super::judge::{Judge, Values, condition};
+use super::judge::Judge;
+use super::occurrence::{Match, Seen};
 use super::reference::{handle, to_answer, version_of};
-use super::shape::other_login;
 use super::station::no_csp;
 use super::suite::{Suite, reread};
 use super::wire::filled;
@@ -54,22 +53,16 @@ pub struct HarvestSetup {
     pub wait: Option<Duration>,
 }
 
-/// One message of a client with what belongs to it.
-#[derive(Debug)]
-struct Seen {
-    exchange: u32,
-    version: Version,
-    tree: Tree,
-    names: Vec<String>,
-    /// Number of the conversation.
-    conversation: Option<u64>,
-    /// The session in force when it came.
-    session: Option<String>,
-    /// Nonce and schema of the challenge that answered it.
-    challenge: Option<(String, String)>,
-    /// For a login: which client it is, and the user.
-    client: Option<(String, String)>,
-    broken: bool,
+impl HarvestSetup {
+    /// For what was harvested once: nobody is waited for, and no password is known.
+    pub(super) fn of_archive() -> Self {
+        Self {
+            accounts: Vec::new(),
+            seed: 0,
+            epoch: Instant::now(),
+            wait: None,
+        }
+    }
 }
 
 /// What a harvest brought in.
@@ -148,12 +141,7 @@ pub async fn serve(
 /// Judges what was harvested once, with its archive in place of the client. No password is known, so that
 /// no digest is judged.
 pub fn judge_again(suite: &Suite, exchanges: &[ArchivedExchange], versions: &[Version]) -> Harvest {
-    let setup = HarvestSetup {
-        accounts: Vec::new(),
-        seed: 0,
-        epoch: Instant::now(),
-        wait: None,
-    };
+    let setup = HarvestSetup::of_archive();
     let mut watch = Watch::new(suite, &setup, versions);
     for kept in exchanges {
         let exchange = &kept.exchange;
@@ -191,18 +179,19 @@ pub fn versions_seen(results: &[CaseResult]) -> Vec<Version> {
     seen.into_iter().collect()
 }
 
-struct Watch<'a> {
+/// What the clients of one listener sent, judged.
+pub(super) struct Watch<'a> {
     suite: &'a Suite,
     setup: &'a HarvestSetup,
     judges: BTreeMap<Version, Judge<'a>>,
-    conversations: Conversations,
+    pub(super) conversations: Conversations,
     seen: Vec<Seen>,
-    harvest: Harvest,
+    pub(super) harvest: Harvest,
     fallback: Version,
 }
 
 impl<'a> Watch<'a> {
-    fn new(suite: &'a Suite, setup: &'a HarvestSetup, versions: &[Version]) -> Self {
+    pub(super) fn new(suite: &'a Suite, setup: &'a HarvestSetup, versions: &[Version]) -> Self {
         Self {
             suite,
             setup,
@@ -214,14 +203,28 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn version_of(&self, request: &HttpMessage) -> Version {
+    /// For clients that speak to a server that is not the suite's.
+    pub(super) fn of_passers_by(suite: &'a Suite, setup: &'a HarvestSetup, versions: &[Version]) -> Self {
+        Self {
+            conversations: Conversations::of_passers_by(),
+            ..Self::new(suite, setup, versions)
+        }
+    }
+
+    pub(super) fn version_of(&self, request: &HttpMessage) -> Version {
         reread(&request.body)
             .and_then(|m| self.suite.checker.check(&m).version)
             .unwrap_or(self.fallback)
     }
 
-    /// Judges a request by the general rules; none when it is no CSP.
-    fn judge(&mut self, request: &HttpMessage, number: u32, version: Version, now_ms: u64) -> Option<Found> {
+    /// Judges a request by the general rules, and gives what that came to; none when it is no CSP.
+    pub(super) fn judge_apart(
+        &mut self,
+        request: &HttpMessage,
+        number: u32,
+        version: Version,
+        now_ms: u64,
+    ) -> Option<(Found, Vec<CriterionResult>)> {
         if !is_csp(request) {
             return None;
         }
@@ -230,13 +233,17 @@ impl<'a> Watch<'a> {
             .judges
             .entry(version)
             .or_insert_with(|| judge_of(suite, version));
-        Some(judge_message(
-            judge,
-            &mut self.conversations,
-            request,
-            number,
-            now_ms,
-        ))
+        let before = std::mem::take(&mut judge.tally);
+        let found = judge_message(judge, &mut self.conversations, request, number, now_ms);
+        let own = std::mem::replace(&mut judge.tally, before).into_results();
+        judge.tally.absorb(&own);
+        Some((found, own))
+    }
+
+    /// Judges a request by the general rules; none when it is no CSP.
+    fn judge(&mut self, request: &HttpMessage, number: u32, version: Version, now_ms: u64) -> Option<Found> {
+        self.judge_apart(request, number, version, now_ms)
+            .map(|(found, _)| found)
     }
 
     fn one(&mut self, engine: &mut ServerEngine, arrived: Arrived) -> (Arc<Exchange>, Version) {
@@ -284,7 +291,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Keeps a message with its conversation, and moves that to the session that a login opened.
-    fn note(&mut self, found: Found, answer: Option<&Tree>, exchange: u32, version: Version) {
+    pub(super) fn note(&mut self, found: Found, answer: Option<&Tree>, exchange: u32, version: Version) {
         let Some(tree) = found.tree else { return };
         if let Some(key) = &found.key {
             self.conversations
@@ -307,10 +314,13 @@ impl<'a> Watch<'a> {
             challenge,
             client,
             broken: found.broken,
+            unsure: found.unsure,
         });
     }
 
-    fn conclude(mut self, versions: &[Version]) -> Harvest {
+    pub(super) fn conclude(mut self, versions: &[Version]) -> Harvest {
+        // Answers may have come in another order.
+        self.seen.sort_by_key(|s| s.exchange);
         for version in versions {
             for case in self.suite.cases.iter() {
                 if case.versions.contains(version) && can_be_harvested(case) {
@@ -391,239 +401,5 @@ fn result_of(judge: Judge<'_>, id: CaseId, title: &str) -> CaseResult {
         declined: Vec::new(),
         duration_ms: 0,
         turns: Vec::new(),
-    }
-}
-
-/// A case that occurred in a conversation: its steps with the messages that took them.
-struct Match<'a> {
-    steps: Vec<Matched<'a>>,
-}
-
-enum Matched<'a> {
-    On {
-        judged: bool,
-        item: &'a ItemId,
-        tests: &'a [Test],
-        wanted: String,
-        message: &'a Seen,
-    },
-    Keep(&'a str, &'a Path),
-    Fence {
-        item: &'a ItemId,
-        fence: &'a Fence,
-        /// What came in the conversation before the fence.
-        before: Vec<&'a Seen>,
-        message: &'a Seen,
-    },
-}
-
-impl<'a> Match<'a> {
-    /// Matches the steps in order; none when the case does not occur whole. A fence that never came ends
-    /// the case: what was seen until then counts, the silence is not proven.
-    fn of(case: &'a Case, conversation: &[&'a Seen], all: &'a [Seen]) -> Option<Self> {
-        let mut steps = Vec::new();
-        let mut at = 0;
-        let mut last: Option<&Seen> = None;
-        let before = case.preconditions.len();
-        for (index, step) in case.preconditions.iter().chain(&case.procedure).enumerate() {
-            match step {
-                Step::On {
-                    incoming,
-                    item,
-                    tests,
-                } => {
-                    let mut found = 0;
-                    let message = loop {
-                        let message = *conversation.get(at)?;
-                        at += 1;
-                        // What is sent in a session is looked for while there is one: what comes before or
-                        // after is the affair of the general rules.
-                        let can_be_outband = incoming.primitives.iter().all(|p| before_login(p));
-                        if !can_be_outband && message.session.is_none() {
-                            continue;
-                        }
-                        found += message
-                            .names
-                            .iter()
-                            .filter(|n| incoming.primitives.contains(n))
-                            .count();
-                        if found >= incoming.times {
-                            break message;
-                        }
-                    };
-                    if other_login(tests, &message.tree).is_some() {
-                        return None;
-                    }
-                    last = Some(message);
-                    steps.push(Matched::On {
-                        judged: index >= before,
-                        item: item.as_ref().unwrap_or(&case.scr[0]),
-                        tests,
-                        wanted: incoming.primitives.join(" or "),
-                        message,
-                    });
-                }
-                Step::Keep { name, path, .. } => steps.push(Matched::Keep(name, path)),
-                Step::Fence(fence) => {
-                    let first = fence_command(fence).primitive();
-                    let since = last?;
-                    let client = conversation.iter().find_map(|s| s.client.as_ref());
-                    let same_client = |s: &Seen| match (&s.client, client) {
-                        (Some((a, _)), Some((b, _))) => a == b,
-                        _ => s.conversation == since.conversation,
-                    };
-                    let Some(message) = all.iter().find(|s| {
-                        s.exchange > since.exchange && s.names.iter().any(|n| n == first) && same_client(s)
-                    }) else {
-                        break;
-                    };
-                    steps.push(Matched::Fence {
-                        item: fence.item.as_ref().unwrap_or(&case.scr[0]),
-                        fence,
-                        before: conversation
-                            .iter()
-                            .filter(|s| s.exchange > since.exchange && s.exchange < message.exchange)
-                            .copied()
-                            .collect(),
-                        message,
-                    });
-                }
-                _ => {}
-            }
-        }
-        Some(Self { steps })
-    }
-
-    fn charge(self, judge: &mut Judge<'_>, password: Option<String>, silence: &mut Vec<Silence>) {
-        let mut values = Kept {
-            kept: BTreeMap::new(),
-        };
-        values.kept.extend(password.map(|p| ("password".to_owned(), p)));
-        let mut last: Option<&Seen> = None;
-        for step in self.steps {
-            match step {
-                Matched::On {
-                    judged,
-                    item,
-                    tests,
-                    wanted,
-                    message,
-                } => {
-                    match &message.session {
-                        Some(session) => values.kept.insert("session".to_owned(), session.clone()),
-                        None => values.kept.remove("session"),
-                    };
-                    if judged {
-                        judge_one(judge, item, tests, message, &wanted, &values);
-                    }
-                    if let Some((nonce, schema)) = &message.challenge {
-                        values.kept.insert("nonce".to_owned(), nonce.clone());
-                        values.kept.insert("schema".to_owned(), schema.clone());
-                    }
-                    last = Some(message);
-                }
-                Matched::Keep(name, path) => {
-                    let found = last.and_then(|s| path.first(&s.tree).map(|id| s.tree.text(id)));
-                    if let Some(text) = found {
-                        values.kept.insert(name.to_owned(), text.trim().to_owned());
-                    }
-                }
-                Matched::Fence {
-                    item,
-                    fence,
-                    before,
-                    message,
-                } => {
-                    let of = fence.silent.join(", ");
-                    let first = fence_command(fence).primitive();
-                    let unwanted = before
-                        .iter()
-                        .find_map(|s| s.names.iter().find(|n| fence.silent.contains(n)).map(|n| (s, n)));
-                    let (text, exchange) = match unwanted {
-                        Some((seen, name)) => (format!("{name} came before {first}"), seen.exchange),
-                        None => (format!("no {of} came before {first}"), message.exchange),
-                    };
-                    judge.charge(
-                        item,
-                        &format!("no {of}"),
-                        unwanted.is_none(),
-                        text,
-                        place(exchange),
-                    );
-                    silence.push(Silence {
-                        of,
-                        proof: "fence".to_owned(),
-                        waited_ms: 0,
-                    });
-                }
-            }
-        }
-    }
-}
-
-fn fence_command(fence: &Fence) -> Command {
-    fence.command.unwrap_or(Command::KeepAlive)
-}
-
-/// What may be sent without a session.
-fn before_login(primitive: &str) -> bool {
-    matches!(
-        primitive,
-        "Login-Request" | "GetSPInfo-Request" | "WV-CSP-VersionDiscovery-Request"
-    )
-}
-
-fn place(exchange: u32) -> Place {
-    Place {
-        exchange: Some(exchange),
-        part: Some(Part::Request),
-        ..Place::default()
-    }
-}
-
-fn judge_one(
-    judge: &mut Judge<'_>,
-    item: &ItemId,
-    tests: &[Test],
-    message: &Seen,
-    wanted: &str,
-    values: &Kept,
-) {
-    judge.charge(
-        item,
-        &format!("{wanted} is sent"),
-        true,
-        format!("the client sent {wanted}"),
-        place(message.exchange),
-    );
-    for test in tests {
-        let charged = test.item.as_ref().unwrap_or(item).clone();
-        if matches!(test.condition, Condition::Digest(_)) && values.value("password").is_none() {
-            // Nobody told the suite the password: the digest proves nothing either way.
-            continue;
-        }
-        let (holds, text, path) = condition(test, &message.tree, values);
-        let at = Place {
-            path,
-            ..place(message.exchange)
-        };
-        let rule = format!("{wanted}: {}", test.condition);
-        if !holds && message.broken {
-            let text = format!("{text} (blocked: the message breaks another rule)");
-            judge.inconclusive(&charged, &rule, text, at);
-        } else {
-            judge.charge(&charged, &rule, holds, text, at);
-        }
-    }
-}
-
-/// Values that conditions refer to.
-struct Kept {
-    kept: BTreeMap<String, String>,
-}
-
-impl Values for Kept {
-    fn value(&self, name: &str) -> Option<String> {
-        self.kept.get(name).cloned()
     }
 }

@@ -6,7 +6,7 @@ use crate::peer::is_xml_type;
 use crate::record::HttpMessage;
 use crate::verdict::{Part, Place};
 
-use super::conversations::Conversations;
+use super::conversations::{Conversations, hangs_on_earlier};
 use super::judge::Judge;
 use super::suite::reread;
 
@@ -23,6 +23,8 @@ pub struct Found {
     pub number: Option<u64>,
     /// The session in force in that conversation when it came.
     pub session: Option<String>,
+    /// Why what came before it is not known for sure, if so.
+    pub unsure: Option<&'static str>,
 }
 
 /// Whether anything shows that a request comes from a CSP client. A browser or a probe is nobody's breach.
@@ -54,6 +56,7 @@ pub fn judge_message(
         key: None,
         number: None,
         session: None,
+        unsure: None,
     };
     if request.body.is_empty() {
         judge.charge(
@@ -72,24 +75,24 @@ pub fn judge_message(
     };
     let stranger = !conversations.has_seen_login();
     let mut placed = conversations.place(&judge.suite.tables.syntax, &message.tree, now_ms);
-    if stranger {
+    placed.judgements.retain(|j| {
         // A client that was logged in before the suite was started cannot know that its session is gone.
-        placed.judgements.retain(|j| {
-            let of_before = !j.holds && j.rule == "session-id";
-            if of_before {
-                let at = Place {
-                    path: j.path.clone(),
-                    ..place.clone()
-                };
-                let text = format!(
-                    "{}; it may be of before this run, nobody has logged in yet",
-                    j.text
-                );
-                judge.inconclusive(&j.item, j.rule, text, at);
+        let why = match placed.unsure.filter(|_| hangs_on_earlier(j.rule)) {
+            Some(why) => why,
+            None if stranger && j.rule == "session-id" => {
+                "it may be of before this run, nobody has logged in yet"
             }
-            !of_before
-        });
-    }
+            None => return true,
+        };
+        if !j.holds {
+            let at = Place {
+                path: j.path.clone(),
+                ..place.clone()
+            };
+            judge.inconclusive(&j.item, j.rule, format!("{}; {why}", j.text), at);
+        }
+        j.holds
+    });
     found.broken |= !judge
         .conversation(placed.judgements, number, Part::Request)
         .is_empty();
@@ -105,6 +108,7 @@ pub fn judge_message(
     found.key = placed.key;
     found.number = placed.number;
     found.session = placed.session;
+    found.unsure = placed.unsure;
     found.tree = Some(message.tree);
     found
 }

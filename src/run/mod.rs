@@ -1,6 +1,8 @@
 //! Plan → dispatcher → executor. The dispatcher owns the state of a run and is the only one that
 //! speaks to subscribers; executors take one case each and give back what it came to.
 
+mod answer;
+mod both_sides;
 mod claims;
 mod client_iut;
 mod clock;
@@ -21,10 +23,12 @@ mod intake;
 mod judge;
 mod lane;
 mod meeting;
+mod occurrence;
 mod outcome;
 mod plan;
 mod prompt;
 mod prompted;
+mod proxy;
 mod real_client;
 mod reference;
 pub mod rejudge;

@@ -481,7 +481,7 @@ fn tell(bus: &mut Bus, unit: Unit<'_>, output: &CaseOutput) {
 }
 
 /// The exchanges that a result speaks of, under its own name.
-fn emit_places(bus: &mut Bus, result: &CaseResult, exchanges: &[Arc<Exchange>]) {
+pub(super) fn emit_places(bus: &mut Bus, result: &CaseResult, exchanges: &[Arc<Exchange>]) {
     let wanted: BTreeSet<u32> = result
         .criteria
         .iter()

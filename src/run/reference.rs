@@ -425,7 +425,7 @@ mod tests {
             cookie: "c".to_owned(),
             time_to_live: 60,
             id_prefix: "c".to_owned(),
-            names: Names::default(),
+            names: crate::peer::names::Names::default(),
         });
         let tree = engine.request("Login-Request").expect("a primitive of clients");
         let outgoing = client::Outgoing {

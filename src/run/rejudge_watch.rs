@@ -10,18 +10,32 @@ use crate::event::{CaseResult, Event, ItemResult, RunOutcome};
 use crate::spec::{Ics, Role, Version};
 
 use super::Bus;
+use super::both_sides;
 use super::dispatcher::statement_caveats;
 use super::harvest;
 use super::outcome::{self, Inputs};
+use super::proxy;
 use super::rejudge::{Outcomes, Rejudged, begun, missing_octets, noted, worst};
 use super::rejudge_clients::{missing_exchange, settled};
 use super::suite::Suite;
 
-/// Whether the client of this run was only watched.
+/// Whether in this run nobody was made to act: a client was only watched, or the suite stood between it and
+/// its server.
 pub(super) fn is_watch(archive: &Archive) -> bool {
     let carried = archive.cases.iter().any(|c| c.id.as_str() == harvest::CASE);
-    let waited = archive.notices.iter().any(|n| n.starts_with(harvest::WAITING));
-    !archive.info.embedded && archive.info.roles == [Role::Client] && (carried || waited)
+    let waited = archive.notices.iter().any(|n| has_waited(n));
+    !archive.info.embedded && archive.info.roles.contains(&Role::Client) && (carried || waited)
+}
+
+fn has_waited(notice: &str) -> bool {
+    [harvest::WAITING, proxy::WAITING]
+        .iter()
+        .any(|w| notice.starts_with(w))
+}
+
+/// Whether the suite stood between both sides.
+fn has_both_sides(archive: &Archive) -> bool {
+    archive.info.roles.contains(&Role::Server)
 }
 
 /// Judges it again and tells `bus`.
@@ -32,7 +46,7 @@ pub(super) fn judge(
     bus: &mut Bus,
 ) -> Rejudged {
     let info = begun(suite, archive, ics, archive.info.planned, bus);
-    let waited = archive.notices.iter().filter(|n| n.starts_with(harvest::WAITING));
+    let waited = archive.notices.iter().filter(|n| has_waited(n));
     for notice in waited {
         bus.emit(&Event::Notice(notice.clone()));
     }
@@ -80,7 +94,13 @@ pub(super) fn judge(
     };
     let old = archive.outcome.as_ref();
     let (items, conformance, more) = items(suite, archive, &results, ics);
-    let mut caveats = harvest::caveats(&results);
+    let mut caveats = match has_both_sides(archive) {
+        true => proxy::caveats(&results),
+        false => harvest::caveats(&results),
+    };
+    // What was told of what passed by, and narrows it, holds for every judgement of it.
+    let told = old.into_iter().flat_map(|o| &o.caveats);
+    caveats.extend(told.filter(|c| proxy::is_of_passing(c)).cloned());
     caveats.extend(more);
     if let Some(statement) = ics {
         let seen = harvest::versions_seen(&results);
@@ -91,7 +111,7 @@ pub(super) fn judge(
         conformance,
         // However a watch ended, that is how it ends once something was seen.
         interrupted: old.is_none_or(|o| o.interrupted) && results.is_empty(),
-        unreachable: None,
+        unreachable: old.and_then(|o| o.unreachable.clone()),
         not_run: 0,
         caveats,
         refused: Vec::new(),
@@ -125,8 +145,11 @@ fn again(
 ) -> Vec<CaseResult> {
     let then: BTreeMap<(&CaseId, Version), &CaseResult> =
         old_cases.iter().map(|r| ((&r.id, r.version), r)).collect();
-    harvest::judge_again(suite, exchanges, &archive.info.versions)
-        .results
+    let results = match has_both_sides(archive) {
+        true => both_sides::judge_again(suite, exchanges, &archive.info.versions),
+        false => harvest::judge_again(suite, exchanges, &archive.info.versions).results,
+    };
+    results
         .into_iter()
         .map(|result| {
             // Of a watch that was killed no result is known.

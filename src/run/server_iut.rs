@@ -13,19 +13,20 @@ use crate::case::{Case, Expected, Fence, Step, Test, Wait, account_of};
 use crate::check::conversation::Given;
 use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
 use crate::event::Silence;
-use crate::message::{Envelope, Message, Path, Tree};
+use crate::message::{Envelope, Path, Tree};
 use crate::peer::client::{ClientConfig, ClientEngine};
 use crate::peer::digest::Schema;
 use crate::peer::names::{Names, resource, screen_name_of};
-use crate::peer::{Credentials, MEDIA_TYPE_XML, is_binary_type};
-use crate::record::{Exchange, Failure, HttpMessage};
+use crate::peer::{Credentials, MEDIA_TYPE_XML};
+use crate::record::{Exchange, Failure};
 use crate::spec::{Command, Role, Status, Version};
-use crate::verdict::{Part, Place, Strength};
+use crate::verdict::{Part, Place};
 
 use super::CaseOutput;
+use super::answer::{is_correct, read_answer};
 use super::conclude::{result, suite_error, unreached};
 use super::expectation::{Answer, Outcome, outcome};
-use super::judge::{Judge, Read, Values, condition, describe, first_code};
+use super::judge::{Judge, Values, condition, describe, first_code};
 use super::lane::Lane;
 use super::suite::Suite;
 use super::tally::Tally;
@@ -477,10 +478,10 @@ impl<'a> Runner<'a> {
         self.exchanges.push(Arc::new(turn.exchange));
         let sent = super::suite::reread(&turn.sent);
         let octets = response.as_ref().map_or(0, |r| r.body.len());
-        let (answer, mut breaches) = self.read_answer(response, number);
+        let (answer, mut breaches) = read_answer(&mut self.judge, response, number);
         let clean = sent
             .as_ref()
-            .filter(|m| self.is_correct(m))
+            .filter(|m| is_correct(self.judge.suite, m))
             .map(|m| m.tree.clone());
         let asked = sent.as_ref().map_or_else(
             || "the octets".to_owned(),
@@ -538,100 +539,6 @@ impl<'a> Runner<'a> {
         lane.breaches = breaches;
         lane.asked = asked;
         Ok(())
-    }
-
-    fn is_correct(&self, message: &Message) -> bool {
-        !self
-            .judge
-            .suite
-            .checker
-            .check(message)
-            .findings
-            .iter()
-            .any(|f| f.strength == Strength::Must || f.rule.is_session_or_mode())
-    }
-
-    fn read_answer(&mut self, response: Result<HttpMessage, Failure>, number: u32) -> (Answer, Vec<ItemId>) {
-        let place = Place {
-            exchange: Some(number),
-            part: Some(Part::Response),
-            ..Place::default()
-        };
-        let http_item = self.judge.own("HTTP", 1);
-        let http = match response {
-            Ok(http) => http,
-            Err(failure) => {
-                let mut breaches = Vec::new();
-                if let Failure::NotHttp(..) | Failure::TooLong(_) = failure {
-                    self.judge
-                        .charge(&http_item, "http-response", false, failure.to_string(), place);
-                    breaches.push(http_item);
-                }
-                return (Answer::Failed(failure), breaches);
-            }
-        };
-        let has_body = !http.body.is_empty();
-        if http.status != 200 {
-            let fault = http.status >= 400;
-            let mut breaches = Vec::new();
-            // An error page of the HTTP server is nobody's message; a CSP message belongs into 200.
-            let carries_csp = has_body && http.media_type().as_deref().is_some_and(crate::peer::is_xml_type);
-            if !fault || carries_csp {
-                let text = if carries_csp {
-                    format!("a CSP message comes in HTTP {}", http.status)
-                } else {
-                    format!("the answer is HTTP {}, neither 200 nor an error", http.status)
-                };
-                self.judge.charge(&http_item, "http-status", false, text, place);
-                breaches.push(http_item);
-            }
-            if carries_csp {
-                let read = self.judge.body(&http, number, Part::Response);
-                breaches.extend(read.breaches);
-                if let Some(message) = read.message {
-                    return (Answer::Message(Box::new(message)), breaches);
-                }
-            }
-            if fault {
-                return (Answer::Refused(http.status), breaches);
-            }
-            return (Answer::Unreadable(format!("HTTP {}", http.status)), breaches);
-        }
-        if !has_body {
-            return (Answer::Empty, Vec::new());
-        }
-        let same = self.judge.own("HTTP", 3);
-        if let Some(other) = http.media_type().filter(|t| is_binary_type(t)) {
-            let text = format!("XML is answered in {other}");
-            self.judge
-                .charge(&same, "same-encoding", false, text.clone(), place);
-            return (Answer::Unreadable(text), vec![same]);
-        }
-        let Read { message, breaches } = self.judge.body(&http, number, Part::Response);
-        match message {
-            Some(message) => {
-                self.judge.charge(
-                    &http_item,
-                    "http-status",
-                    true,
-                    format!("{} comes in HTTP 200", describe(&message.tree)),
-                    place.clone(),
-                );
-                let same = self.judge.own("HTTP", 3);
-                self.judge.charge(
-                    &same,
-                    "same-encoding",
-                    true,
-                    "XML is answered in XML".into(),
-                    place,
-                );
-                (Answer::Message(Box::new(message)), breaches)
-            }
-            None => (
-                Answer::Unreadable("a body that is no message".to_owned()),
-                breaches,
-            ),
-        }
     }
 
     fn expect(

@@ -46,6 +46,31 @@ impl Tally {
         }
     }
 
+    /// Takes what was judged apart.
+    pub fn absorb(&mut self, results: &[CriterionResult]) {
+        for result in results {
+            let mut places = result.places.iter().cloned();
+            let first = places.next().unwrap_or_default();
+            let criterion = |place| {
+                Criterion::new(&result.item, &result.rule, result.verdict, result.text.clone()).at(place)
+            };
+            self.add(criterion(first));
+            let mut told = 1;
+            for place in places {
+                self.add(criterion(place));
+                told += 1;
+            }
+            let entry = self
+                .entries
+                .iter_mut()
+                .find(|e| e.item == result.item && e.rule == result.rule);
+            // Places are the first few, the count is of all.
+            if let Some(entry) = entry.filter(|e| e.verdict == result.verdict) {
+                entry.count += result.count.saturating_sub(told);
+            }
+        }
+    }
+
     /// Whether anything was charged to this item.
     pub fn has(&self, item: &crate::base::ItemId) -> bool {
         self.entries

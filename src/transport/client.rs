@@ -58,7 +58,7 @@ impl Address {
         format!("{scheme}://{}{}", self.authority(), self.path)
     }
 
-    fn authority(&self) -> String {
+    pub(super) fn authority(&self) -> String {
         let host = if self.host.contains(':') {
             format!("[{}]", self.host)
         } else {
@@ -312,7 +312,7 @@ async fn collect(response: hyper::Response<Incoming>, wire: &Wire) -> Result<Htt
     Ok(message)
 }
 
-fn classify(error: &hyper::Error, wire: &Wire) -> Failure {
+pub(super) fn classify(error: &hyper::Error, wire: &Wire) -> Failure {
     let read = wire.read();
     if error.is_parse() {
         return Failure::NotHttp(chain(error), read);
@@ -321,7 +321,7 @@ fn classify(error: &hyper::Error, wire: &Wire) -> Failure {
 }
 
 /// An error with its causes: hyper's own text alone says too little.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

@@ -4,6 +4,7 @@ pub mod client;
 pub mod net;
 pub mod raw;
 mod recording;
+pub mod relay;
 pub mod server;
 pub mod tls;
 

@@ -24,7 +24,7 @@ use super::recording::{Recording, Wire};
 /// Most connections served at one time; more wait.
 const MAX_CONNECTIONS: usize = 64;
 /// Longest time for a request to arrive in full.
-const REQUEST_TIME: Duration = Duration::from_secs(30);
+pub(super) const REQUEST_TIME: Duration = Duration::from_secs(30);
 /// Requests that wait to be taken; beyond that a connection waits.
 const QUEUE: usize = 64;
 
@@ -74,7 +74,7 @@ pub async fn listen_on(net: &Net, address: SocketAddr) -> std::io::Result<Listen
     let acceptor = net.bind(address).await?;
     let address = acceptor.address()?;
     let (sender, arrivals) = mpsc::channel(QUEUE);
-    let task = tokio::spawn(accept(acceptor, sender));
+    let task = tokio::spawn(accept(acceptor, move |stream| serve(stream, sender.clone())));
     Ok(Listener {
         address,
         arrivals,
@@ -82,7 +82,11 @@ pub async fn listen_on(net: &Net, address: SocketAddr) -> std::io::Result<Listen
     })
 }
 
-async fn accept(mut acceptor: Acceptor, sender: mpsc::Sender<Arrived>) {
+/// Accepts connections for ever and has each served, so many at one time.
+pub(super) async fn accept<S>(mut acceptor: Acceptor, serve: impl Fn(Stream) -> S)
+where
+    S: Future<Output = ()> + Send + 'static,
+{
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -92,9 +96,9 @@ async fn accept(mut acceptor: Acceptor, sender: mpsc::Sender<Arrived>) {
         while connections.try_join_next().is_some() {}
         match acceptor.accept().await {
             Ok(stream) => {
-                let sender = sender.clone();
+                let served = serve(stream);
                 connections.spawn(async move {
-                    serve(stream, sender).await;
+                    served.await;
                     drop(slot);
                 });
             }

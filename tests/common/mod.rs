@@ -569,3 +569,45 @@ pub const CORE: &str = "group(LOGIN*) | group(SERVN) | group(CCAPAB) | group(KAL
 
 /// Everything but the cases about expiry, which wait in earnest at a peer of the test.
 pub const QUICK: [&str; 2] = ["--filter", "tag(*) - tag(time)"];
+
+/// The binary as it waits for clients.
+pub struct Waiting {
+    child: Child,
+    said: std::io::BufReader<std::process::ChildStderr>,
+    lines: String,
+    pub address: SocketAddr,
+}
+
+impl Waiting {
+    pub fn start(args: &[&str]) -> Self {
+        let mut child = binary()
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
+        let mut lines = String::new();
+        std::io::BufRead::read_line(&mut said, &mut lines).unwrap();
+        let at = lines.split("http://").nth(1).and_then(|l| l.split('/').next());
+        let address = at.unwrap_or_else(|| panic!("no address in {lines:?}"));
+        Self {
+            address: address.parse().unwrap(),
+            child,
+            said,
+            lines,
+        }
+    }
+
+    /// Ends it as a person would; the exit code, and all that it said on standard error.
+    pub fn end(mut self) -> (Option<i32>, String) {
+        let done = Command::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(done.success());
+        self.said.read_to_string(&mut self.lines).unwrap();
+        (self.child.wait().unwrap().code(), self.lines)
+    }
+}

@@ -119,6 +119,16 @@ impl Conversation {
         self.keep_alive
     }
 
+    /// Something passed that the sides may have understood differently: what was agreed, and what is still
+    /// to be answered, is not known any more.
+    pub fn unsure(&mut self) {
+        self.agreed = Agreed::default();
+        self.waiting.clear();
+        self.answered.clear();
+        self.poll_promised = false;
+        self.last_poll_ms = None;
+    }
+
     /// SN-8: a function that was not granted is used by neither side.
     fn function_use(
         &self,
