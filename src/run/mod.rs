@@ -1,7 +1,10 @@
 //! Plan → dispatcher → executor. The dispatcher owns the state of a run and is the only one that
 //! speaks to subscribers; executors take one case each and give back what it came to.
 
+mod channels;
 mod claims;
+mod client_channels;
+mod client_cir;
 mod client_iut;
 mod clock;
 mod conclude;
@@ -31,6 +34,7 @@ mod rejudge_clients;
 mod rejudge_watch;
 pub mod resume;
 mod sanity;
+mod server_cir;
 mod server_inbox;
 mod server_iut;
 mod shape;

@@ -40,13 +40,15 @@ pub fn login_prefix(case: &Case) -> usize {
                 edits,
                 requests,
                 status: None,
+                agree,
             },
             ..,
         ] if is_login(commands)
             && incoming.times == 1
             && incoming.primitives == ["Login-Request"]
             && edits.is_empty()
-            && requests.is_empty() =>
+            && requests.is_empty()
+            && agree.is_empty() =>
         {
             3
         }

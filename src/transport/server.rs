@@ -2,7 +2,7 @@
 //! correct server would.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub struct Arrived {
     pub request: HttpMessage,
     /// Why the body is not whole, if so.
     pub broken: Option<Failure>,
+    /// Who made the connection; none in memory.
+    pub peer: Option<IpAddr>,
     /// Where the answer goes. Dropping it closes the connection without an answer.
     pub answer: oneshot::Sender<Answer>,
 }
@@ -57,6 +59,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// What arrives.
     pub arrivals: mpsc::Receiver<Arrived>,
+    /// The network.
+    pub net: Net,
     task: JoinHandle<()>,
 }
 
@@ -78,6 +82,7 @@ pub async fn listen_on(net: &Net, address: SocketAddr) -> std::io::Result<Listen
     Ok(Listener {
         address,
         arrivals,
+        net: net.clone(),
         task,
     })
 }
@@ -91,10 +96,10 @@ async fn accept(mut acceptor: Acceptor, sender: mpsc::Sender<Arrived>) {
         };
         while connections.try_join_next().is_some() {}
         match acceptor.accept().await {
-            Ok(stream) => {
+            Ok((stream, peer)) => {
                 let sender = sender.clone();
                 connections.spawn(async move {
-                    serve(stream, sender).await;
+                    serve(stream, peer, sender).await;
                     drop(slot);
                 });
             }
@@ -104,11 +109,11 @@ async fn accept(mut acceptor: Acceptor, sender: mpsc::Sender<Arrived>) {
     }
 }
 
-async fn serve(stream: Stream, sender: mpsc::Sender<Arrived>) {
+async fn serve(stream: Stream, peer: Option<IpAddr>, sender: mpsc::Sender<Arrived>) {
     let io = TokioIo::new(Recording::new(stream, Wire::default()));
     let service = service_fn(move |request| {
         let sender = sender.clone();
-        async move { respond(request, &sender).await }
+        async move { respond(request, peer, &sender).await }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(hyper_util::rt::TokioTimer::new())
@@ -125,6 +130,7 @@ struct Closed;
 
 async fn respond(
     request: hyper::Request<hyper::body::Incoming>,
+    peer: Option<IpAddr>,
     sender: &mpsc::Sender<Arrived>,
 ) -> Result<hyper::Response<Body>, Closed> {
     let (parts, body) = request.into_parts();
@@ -155,6 +161,7 @@ async fn respond(
         .send(Arrived {
             request: message,
             broken,
+            peer,
             answer,
         })
         .await
