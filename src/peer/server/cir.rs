@@ -154,7 +154,13 @@ impl ServerEngine {
             _ => &session.cir.cookie,
         };
         match self.fault {
-            Some(ServerFault::CirOfAnotherVersion) => format!("WVCI 9.9 {cookie}"),
+            Some(ServerFault::CirOfAnotherVersion) => {
+                let other = match session.version {
+                    Version::V11 => Version::V12,
+                    Version::V12 => Version::V11,
+                };
+                cir_text(other, cookie)
+            }
             Some(ServerFault::CirWithoutVersion) => format!("WVCI {cookie}"),
             _ => cir_text(session.version, cookie),
         }

@@ -121,7 +121,7 @@ pub enum ServerFault {
     // CIR; most of these are of the carrier.
     /// Sends the text of a CIR with another cookie.
     CirOfAnotherCookie,
-    /// Sends it with a version that there is not.
+    /// Sends it with the version that the session does not speak.
     CirOfAnotherVersion,
     /// Sends it without a version.
     CirWithoutVersion,
