@@ -100,9 +100,13 @@ impl Runner<'_> {
             self.judge
                 .charge(item, &rule, true, format!("the client {sign}"), place);
         }
-        match holds {
-            true => Ok(()),
-            false => Err(Stop::Charged),
+        match (holds, self.judged) {
+            (true, _) => Ok(()),
+            (false, true) => Err(Stop::Charged),
+            (false, false) => Err(Stop::Inconclusive(format!(
+                "the HELO is not that of the session (blocked by {})",
+                self.judge.own("CIR", 1)
+            ))),
         }
     }
 
