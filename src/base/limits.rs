@@ -43,3 +43,5 @@ pub const MAX_DRIVER_LINE: usize = 64 * 1024;
 pub const MAX_DRIVER_LINES: usize = 1_000;
 /// Deepest nesting of parentheses and NOT in a requirement or filter expression.
 pub const MAX_EXPRESSION_DEPTH: usize = 64;
+/// Longest line on a CIR channel, in octets.
+pub const MAX_CIR_LINE: usize = 512;

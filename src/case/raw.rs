@@ -11,7 +11,8 @@ use crate::spec::{Role, Version};
 
 use super::Cover;
 use super::step::{
-    ChannelAction, ChannelSign, CirMethod, Condition, Expected, Fence, Incoming, Reply, Step, Test, Wait, Wanted,
+    ChannelAction, ChannelSign, CirMethod, Condition, Expected, Fence, Incoming, Reply, Step, Test, Wait,
+    Wanted,
 };
 
 /// `cases/<group>/*.yaml`
@@ -304,7 +305,9 @@ impl RawStep {
                 lane,
                 item: self.item.clone(),
             },
-            RawStep { on_cir: Some(what), .. } => Step::OnChannel {
+            RawStep {
+                on_cir: Some(what), ..
+            } => Step::OnChannel {
                 item: self.item.clone(),
                 sign: match what.as_str() {
                     "stcp" => ChannelSign::Opens,
@@ -450,7 +453,13 @@ impl RawStep {
             (
                 "as",
                 self.lane.is_some(),
-                send || expect || fence || receive || nothing || cir || self.keep.is_some() || self.wait.is_some(),
+                send || expect
+                    || fence
+                    || receive
+                    || nothing
+                    || cir
+                    || self.keep.is_some()
+                    || self.wait.is_some(),
             ),
             ("edit", self.edit.is_some(), send || reply),
             (

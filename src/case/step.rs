@@ -520,7 +520,11 @@ impl std::fmt::Display for Step {
                 }
                 if !agree.is_empty() {
                     let methods: Vec<&str> = agree.iter().map(|m| m.as_str()).collect();
-                    write!(f, ", agreeing on {} if the client offers it", methods.join(" and "))?;
+                    write!(
+                        f,
+                        ", agreeing on {} if the client offers it",
+                        methods.join(" and ")
+                    )?;
                 }
                 edit_lines(f, edits)
             }

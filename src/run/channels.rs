@@ -54,11 +54,7 @@ impl ServerChannels {
     ///
     /// # Errors
     /// There is no port.
-    pub async fn open(
-        net: &Net,
-        beside: SocketAddr,
-        fault: Option<ServerFault>,
-    ) -> std::io::Result<Self> {
+    pub async fn open(net: &Net, beside: SocketAddr, fault: Option<ServerFault>) -> std::io::Result<Self> {
         // An address that stands for all of them is none that a client could be told.
         let listener = match beside.ip().is_unspecified() {
             true => None,
@@ -161,10 +157,7 @@ impl ServerChannels {
                     return true;
                 }
                 peer.send(&self.line(OK));
-                let silent = matches!(
-                    self.fault,
-                    Some(ServerFault::CirSaysNothingAtHello)
-                );
+                let silent = matches!(self.fault, Some(ServerFault::CirSaysNothingAtHello));
                 if let Some(text) = waiting.filter(|_| !silent) {
                     peer.send(&self.line(&text));
                 }

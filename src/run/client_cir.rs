@@ -39,9 +39,8 @@ impl Runner<'_> {
         };
         let offered = all("CapabilityList/SupportedCIRMethod");
         let has_port = !all("CapabilityList/UDPPort").is_empty();
-        let can = |m: &CirMethod| {
-            offered.iter().any(|o| o == m.as_str()) && (*m != CirMethod::Sudp || has_port)
-        };
+        let can =
+            |m: &CirMethod| offered.iter().any(|o| o == m.as_str()) && (*m != CirMethod::Sudp || has_port);
         if methods.iter().any(can) {
             return Ok(());
         }
@@ -120,7 +119,12 @@ impl Runner<'_> {
 
     /// Judges a HELO; whether it is one of this session.
     fn hello(&mut self, session: &str, octets: Vec<u8>) -> (bool, Place) {
-        let own = self.meeting.conversations().session().unwrap_or_default().to_owned();
+        let own = self
+            .meeting
+            .conversations()
+            .session()
+            .unwrap_or_default()
+            .to_owned();
         let said = String::from_utf8_lossy(&octets).into_owned();
         let holds = session == own && said == format!("HELO {session}\r\n");
         let place = self.record_channel(CirMethod::Stcp, Initiator::Iut, octets);

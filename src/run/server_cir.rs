@@ -95,9 +95,7 @@ impl Runner<'_> {
     ) -> Result<(), Stop> {
         match action {
             ChannelAction::Listen => self.listen(lane).await,
-            ChannelAction::Open { hello, closed } => {
-                self.open(lane, item, hello.as_deref(), *closed).await
-            }
+            ChannelAction::Open { hello, closed } => self.open(lane, item, hello.as_deref(), *closed).await,
             ChannelAction::Ping => self.ping(lane, item).await,
             ChannelAction::Close => {
                 self.lane(lane)?.cir.lines = None;
@@ -159,9 +157,9 @@ impl Runner<'_> {
         if matches!(self.wire, Wire::Net) {
             let net = self.target.address.net.clone();
             let lines = Lines::connect(&net, &host, port, limit).await;
-            self.lane(lane)?.cir.lines = Some(lines.map_err(|e| {
-                Stop::Inconclusive(format!("no STCP channel to {host}:{port}: {e}"))
-            })?);
+            self.lane(lane)?.cir.lines = Some(
+                lines.map_err(|e| Stop::Inconclusive(format!("no STCP channel to {host}:{port}: {e}")))?,
+            );
         }
         let number = self.say(lane, &text).await?;
         let (answer, place) = self.heard(lane, number)?;
@@ -172,7 +170,11 @@ impl Runner<'_> {
         match (answer, closed) {
             (Ok(true), false) | (Err(Failure::Closed(_)), true) => {
                 if self.phase == Phase::Procedure {
-                    let done = if closed { "the channel was closed" } else { "OK came" };
+                    let done = if closed {
+                        "the channel was closed"
+                    } else {
+                        "OK came"
+                    };
                     self.judge.charge(item, &rule, true, done.to_owned(), place);
                 }
                 Ok(())
@@ -181,9 +183,7 @@ impl Runner<'_> {
             (Ok(false), true) => Err(Stop::Inconclusive(
                 "something else than OK came, and the channel was not seen to be closed".to_owned(),
             )),
-            (Ok(false), false) => {
-                self.unmet(item, &rule, "something else than OK came".to_owned(), place)
-            }
+            (Ok(false), false) => self.unmet(item, &rule, "something else than OK came".to_owned(), place),
             (Err(Failure::Timeout(ms)), true) => {
                 let text = format!("the channel was still open after {ms} ms");
                 self.unmet(item, &rule, text, place)
@@ -230,7 +230,10 @@ impl Runner<'_> {
             if response.is_err() {
                 break;
             }
-            match lines.line(deadline.saturating_duration_since(Instant::now())).await {
+            match lines
+                .line(deadline.saturating_duration_since(Instant::now()))
+                .await
+            {
                 Ok(line) => {
                     came.extend_from_slice(&line);
                     if !is_cir(&line) {
@@ -255,7 +258,10 @@ impl Runner<'_> {
             Err(failure) => return Ok((Err(failure), place)),
         };
         let mut ok = false;
-        let lines: Vec<Vec<u8>> = body.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
+        let lines: Vec<Vec<u8>> = body
+            .split_inclusive(|b| *b == b'\n')
+            .map(<[u8]>::to_vec)
+            .collect();
         for line in lines {
             if is_cir(&line) {
                 self.lane(lane)?.cir.waiting.push_back((line, number));
@@ -275,9 +281,14 @@ impl Runner<'_> {
         let text = format!(
             "{:?} {}",
             String::from_utf8_lossy(line),
-            if holds { "ends in CR LF" } else { "does not end in CR LF" }
+            if holds {
+                "ends in CR LF"
+            } else {
+                "does not end in CR LF"
+            }
         );
-        self.judge.charge(&item, "cir-line-end", holds, text, place.clone());
+        self.judge
+            .charge(&item, "cir-line-end", holds, text, place.clone());
     }
 
     async fn await_cir(&mut self, lane: &str, item: &ItemId, method: CirMethod) -> Result<(), Stop> {

@@ -254,9 +254,7 @@ impl<'a> Runner<'a> {
             | Step::Reply { .. }
             | Step::OnChannel { .. }
             | Step::SendChannel { .. }
-            | Step::CloseChannel => {
-                Err(Stop::Error("a step for clients in a case for servers".to_owned()))
-            }
+            | Step::CloseChannel => Err(Stop::Error("a step for clients in a case for servers".to_owned())),
         }
     }
 

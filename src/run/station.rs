@@ -193,6 +193,11 @@ impl Station {
     /// There is no port for a channel.
     pub async fn offer(&mut self, methods: &[CirMethod]) -> std::io::Result<()> {
         let at = self.listener.address;
+        if !methods.is_empty() {
+            // What was heard before is no answer to this.
+            self.said.clear();
+            (self.asked, self.news) = (0, false);
+        }
         if methods.contains(&CirMethod::Stcp) && !self.channels.listens() {
             self.channels = ServerChannels::open(&self.listener.net, at, None).await?;
         }
@@ -218,11 +223,15 @@ impl Station {
         found
     }
 
-    /// The next HELO that was said on STCP and not asked for yet, with its octets.
+    /// The next HELO that was said on STCP and not asked for yet, with its octets. One of another session
+    /// that is open belongs to an earlier case.
     pub fn next_hello(&mut self) -> Option<(String, Vec<u8>)> {
         while let Some((said, octets)) = self.said.pop_front() {
-            if let Said::Hello(session, _) = said {
-                return Some((session, octets));
+            if let Said::Hello(session, known) = said {
+                let own = self.conversations.session() == Some(session.as_str());
+                if own || !known {
+                    return Some((session, octets));
+                }
             }
         }
         None

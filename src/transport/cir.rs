@@ -9,12 +9,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::base::limits::MAX_CIR_LINE;
 use crate::record::Failure;
 
 use super::net::{Acceptor, Net, Stream};
 
 /// Longest line, in octets, its end included. A SessionID or cookie has at most 50 characters.
-pub const MAX_LINE: usize = 512;
+pub const MAX_LINE: usize = MAX_CIR_LINE;
 /// Most connections served at one time; more are closed.
 const MAX_CONNECTIONS: usize = 64;
 /// Longest time until the first line of a connection.
