@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Every case passes over sockets, and judging the archive again moves nothing.
 #[test]
 fn the_reference_is_told_by_every_channel() {
-    let finished = run(&["--filter", CIR]);
+    let finished = run(&["run", "--filter", CIR]);
     for ((case, csp), verdict) in finished.case_verdicts() {
         assert_eq!(verdict, "pass", "{case} in CSP {csp}");
     }
@@ -78,6 +78,7 @@ fn a_client_without_cir_is_na() {
     );
     let cases = cases.to_str().unwrap();
     let finished = run(&[
+        "run",
         "--cases",
         cases,
         "--role",
