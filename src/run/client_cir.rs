@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::base::ItemId;
 use crate::case::{ChannelSign, CirMethod};
 use crate::message::{Path, Tree};
-use crate::peer::server::cir_text;
+use crate::peer::server::{Sleeper, cir_text};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::verdict::{Part, Place};
 
@@ -143,12 +143,13 @@ impl Runner<'_> {
         };
         let known = session
             .as_deref()
-            .and_then(|id| station.engine.cir_of_session(id).map(|found| (id, found)));
-        let Some((session, (version, cookie, udp))) = known else {
+            .and_then(|id| station.engine.sleeper(id).map(|found| (id, found)));
+        let Some((session, told)) = known else {
             return Err(Stop::Inconclusive(
                 "there is no session that could be told".to_owned(),
             ));
         };
+        let Sleeper { version, cookie, udp } = told;
         let text = match text {
             Some(text) => text
                 .replace("$version", version.as_str())

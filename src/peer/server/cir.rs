@@ -51,6 +51,17 @@ pub struct Wake {
     pub udp: Option<(IpAddr, u16)>,
 }
 
+/// A client that can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sleeper {
+    /// Version of its session.
+    pub version: Version,
+    /// SessionCookie of its login.
+    pub cookie: String,
+    /// Where a datagram goes.
+    pub udp: Option<(IpAddr, u16)>,
+}
+
 /// What a HELO on an STCP channel is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hello {
@@ -212,9 +223,13 @@ impl ServerEngine {
             .map(|s| !s.queue.is_empty())
     }
 
-    /// SessionCookie, version and UDPPort of a session, for whoever sends a CIR of its own making.
-    pub fn cir_of_session(&self, session: &str) -> Option<(Version, String, Option<(IpAddr, u16)>)> {
+    /// What has to be known of a session to send a CIR of one's own making.
+    pub fn sleeper(&self, session: &str) -> Option<Sleeper> {
         let found = self.sessions.get(session)?;
-        Some((found.version, found.cir.cookie.clone(), found.cir.udp))
+        Some(Sleeper {
+            version: found.version,
+            cookie: found.cir.cookie.clone(),
+            udp: found.cir.udp,
+        })
     }
 }

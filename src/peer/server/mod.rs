@@ -25,7 +25,7 @@ use super::digest::Schema;
 use super::names::Names;
 use super::server_requests::server_request;
 use super::{Credentials, MEDIA_TYPE_XML, is_xml_type};
-pub use cir::{CirOffer, Hello, Wake, cir_text};
+pub use cir::{CirOffer, Hello, Sleeper, Wake, cir_text};
 pub use world::served_functions;
 use world::{Call, World};
 
