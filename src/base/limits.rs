@@ -46,3 +46,5 @@ pub const MAX_EXPRESSION_DEPTH: usize = 64;
 /// Most states that the search for the smallest repair of a conformance statement looks at. Some dozen are
 /// enough for a statement with a dozen independent mistakes.
 pub const MAX_REPAIR_STEPS: usize = 2_000;
+/// Longest line on a CIR channel, in octets.
+pub const MAX_CIR_LINE: usize = 512;

@@ -150,8 +150,8 @@ pub fn check(case: &Case, items: &Items) -> Result<(), (&'static str, String, St
             return Err((
                 part,
                 format!("a step of this case is for the {} under test", case.object.peer()),
-                "`send`, `bytes`, `expect`, `receive` and `nothing` are for servers; `stimulate`, `on` and `reply` \
-                 for clients"
+                "`send`, `bytes`, `expect`, `receive`, `nothing`, `cir` and `receive-cir` are for servers; `stimulate`, \
+                 `on`, `reply`, `on-cir` and `send-cir` for clients"
                     .to_owned(),
             ));
         }

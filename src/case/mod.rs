@@ -12,7 +12,10 @@ use crate::spec::{Role, Version};
 pub use cover::{Aspect, Cover};
 pub use load::check;
 pub use load::{Cases, load};
-pub use step::{Condition, Expected, Fence, Incoming, Reply, Step, Test, Wait, Wanted, account_of};
+pub use step::{
+    ChannelAction, ChannelSign, CirMethod, Condition, Expected, Fence, Incoming, Reply, Step, Test, Wait,
+    Wanted, account_of,
+};
 
 /// One test case, as the rows of an OMA test specification have it.
 #[derive(Debug, Clone)]

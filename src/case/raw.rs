@@ -10,7 +10,10 @@ use crate::spec::Command;
 use crate::spec::{Role, Version};
 
 use super::Cover;
-use super::step::{Condition, Expected, Fence, Incoming, Reply, Step, Test, Wait, Wanted};
+use super::step::{
+    ChannelAction, ChannelSign, CirMethod, Condition, Expected, Fence, Incoming, Reply, Step, Test, Wait,
+    Wanted,
+};
 
 /// `cases/<group>/*.yaml`
 #[derive(Debug, Deserialize)]
@@ -95,6 +98,13 @@ pub struct RawStep {
     #[serde(rename = "match")]
     matching: Option<Vec<RawTest>>,
     answer: Option<String>,
+    cir: Option<String>,
+    hello: Option<String>,
+    receive_cir: Option<String>,
+    on_cir: Option<String>,
+    send_cir: Option<String>,
+    text: Option<String>,
+    agree: Option<Vec<String>>,
     repeat: Option<u32>,
     #[serde(rename = "do")]
     steps: Option<Vec<RawStep>>,
@@ -181,12 +191,16 @@ impl RawStep {
             self.wait.is_some(),
             self.receive.is_some(),
             self.nothing.is_some(),
+            self.cir.is_some(),
+            self.receive_cir.is_some(),
+            self.on_cir.is_some(),
+            self.send_cir.is_some(),
             self.repeat.is_some(),
         ];
         if kinds.iter().filter(|k| **k).count() != 1 {
             return Err(
-                "a step needs exactly one of send, bytes, expect, receive, nothing, stimulate, on, reply, keep, fence, \
-                 wait, repeat, use"
+                "a step needs exactly one of send, bytes, expect, receive, nothing, cir, receive-cir, \
+                 stimulate, on, reply, on-cir, send-cir, keep, fence, wait, repeat, use"
                     .to_owned(),
             );
         }
@@ -264,6 +278,53 @@ impl RawStep {
                     Some(_) => return Err("`within` of `nothing` is `quiet`".to_owned()),
                 },
             },
+            RawStep { cir: Some(what), .. } => Step::Channel {
+                action: match what.as_str() {
+                    "stcp" => ChannelAction::Open {
+                        hello: self.hello.clone(),
+                        closed: match self.answer.as_deref() {
+                            None | Some("ok") => false,
+                            Some("closed") => true,
+                            Some(_) => return Err("`answer` of `cir` is `ok` or `closed`".to_owned()),
+                        },
+                    },
+                    "sudp" => ChannelAction::Listen,
+                    "shttp" => ChannelAction::AskInVain,
+                    "ping" => ChannelAction::Ping,
+                    "close" => ChannelAction::Close,
+                    _ => return Err("`cir` is `stcp`, `sudp`, `shttp`, `ping` or `close`".to_owned()),
+                },
+                lane,
+                item: self.item.clone(),
+            },
+            RawStep {
+                receive_cir: Some(method),
+                ..
+            } => Step::Channel {
+                action: ChannelAction::Await(cir_method(method)?),
+                lane,
+                item: self.item.clone(),
+            },
+            RawStep {
+                on_cir: Some(what), ..
+            } => Step::OnChannel {
+                item: self.item.clone(),
+                sign: match what.as_str() {
+                    "stcp" => ChannelSign::Opens,
+                    "stcp-again" => ChannelSign::OpensAgain,
+                    "shttp" => ChannelSign::Asks,
+                    _ => return Err("`on-cir` is `stcp`, `stcp-again` or `shttp`".to_owned()),
+                },
+            },
+            RawStep {
+                send_cir: Some(what), ..
+            } => match what.as_str() {
+                "close" => Step::CloseChannel,
+                method => Step::SendChannel {
+                    channel: cir_method(method)?,
+                    text: self.text.clone(),
+                },
+            },
             RawStep {
                 stimulate: Some(commands),
                 ..
@@ -295,6 +356,12 @@ impl RawStep {
                     "default" => None,
                     other => Some(status_code(other).ok_or("`reply` is `default` or `status NNN`")?),
                 },
+                agree: self
+                    .agree
+                    .iter()
+                    .flatten()
+                    .map(|m| cir_method(m))
+                    .collect::<Result<_, _>>()?,
             },
             RawStep { keep: Some(name), .. } => Step::Keep {
                 name: name.clone(),
@@ -357,6 +424,8 @@ impl RawStep {
             || out.wait.is_some()
             || out.receive.is_some()
             || out.nothing.is_some()
+            || out.cir.is_some()
+            || out.receive_cir.is_some()
             || out.fragment.is_some();
         if has_lane && out.lane.is_none() {
             out.lane = Some(lane.to_owned());
@@ -377,22 +446,33 @@ impl RawStep {
         let (send, expect, on) = (self.send.is_some(), self.expect.is_some(), self.on.is_some());
         let (reply, fence) = (self.reply.is_some(), self.fence.is_some());
         let (receive, nothing) = (self.receive.is_some(), self.nothing.is_some());
+        let cir = self.cir.is_some() || self.receive_cir.is_some();
+        let opens = self.cir.as_deref() == Some("stcp");
         let fields = [
             ("with", self.with.is_some(), send),
             (
                 "as",
                 self.lane.is_some(),
-                send || expect || fence || receive || nothing || self.keep.is_some() || self.wait.is_some(),
+                send || expect
+                    || fence
+                    || receive
+                    || nothing
+                    || cir
+                    || self.keep.is_some()
+                    || self.wait.is_some(),
             ),
             ("edit", self.edit.is_some(), send || reply),
             (
                 "item",
                 self.item.is_some(),
-                expect || on || fence || receive || nothing,
+                expect || on || fence || receive || nothing || cir || self.on_cir.is_some(),
             ),
+            ("hello", self.hello.is_some(), opens),
+            ("text", self.text.is_some(), self.send_cir.is_some()),
+            ("agree", self.agree.is_some(), reply),
             ("where", self.tests.is_some(), expect || on || receive),
             ("match", self.matching.is_some(), receive || nothing),
-            ("answer", self.answer.is_some(), receive),
+            ("answer", self.answer.is_some(), receive || opens),
             ("answers", self.answers.is_some(), on),
             ("within", self.within.is_some(), on || nothing),
             ("decline", self.decline.is_some(), expect),
@@ -459,6 +539,10 @@ fn status_code(text: &str) -> Option<u16> {
     text.strip_prefix("status ")
         .and_then(|c| c.trim().parse().ok())
         .filter(|c| (100..=999).contains(c))
+}
+
+fn cir_method(text: &str) -> Result<CirMethod, String> {
+    CirMethod::parse(text).ok_or_else(|| format!("`{text}` is not one of stcp, sudp, shttp"))
 }
 
 fn command(text: &str) -> Result<Command, String> {

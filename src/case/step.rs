@@ -55,6 +55,31 @@ pub enum Step {
         /// Whether to wait for `timers.quiet` as well, where no later request proves the silence.
         window: bool,
     },
+    /// Server under test: uses a CIR channel of a lane.
+    Channel {
+        /// What is done.
+        action: ChannelAction,
+        /// Lane.
+        lane: String,
+        /// Charged item; the first of the case when none.
+        item: Option<ItemId>,
+    },
+    /// Client under test: the client opens its STCP channel, or asks at CIRURL.
+    OnChannel {
+        /// What.
+        sign: ChannelSign,
+        /// Charged item, if any.
+        item: Option<ItemId>,
+    },
+    /// Client under test: tells the client that data waits, or something like it.
+    SendChannel {
+        /// Channel.
+        channel: CirMethod,
+        /// The text; that of a correct server when none. `$name` stands for a value.
+        text: Option<String>,
+    },
+    /// Client under test: the station closes the STCP channel.
+    CloseChannel,
     /// Client under test: make the client act, one command after the other.
     Stimulate(Vec<Command>),
     /// Client under test: wait for a message of the client.
@@ -75,6 +100,8 @@ pub enum Step {
         requests: Vec<String>,
         /// Answer with a Status of this code in place of the primitive.
         status: Option<u16>,
+        /// CIR methods to agree on, as far as the client offers them.
+        agree: Vec<CirMethod>,
     },
     /// Keeps a value of the last message for later conditions and edits.
     Keep {
@@ -101,6 +128,68 @@ pub enum Step {
         /// What.
         steps: Vec<Step>,
     },
+}
+
+/// A method of CIR that the suite knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CirMethod {
+    /// Lines on a TCP connection of the client.
+    Stcp,
+    /// Datagrams to the client.
+    Sudp,
+    /// GET requests of the client (1.2).
+    Shttp,
+}
+
+impl CirMethod {
+    /// The word of the protocol.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CirMethod::Stcp => "STCP",
+            CirMethod::Sudp => "SUDP",
+            CirMethod::Shttp => "SHTTP",
+        }
+    }
+
+    /// The method of a word, as cases write it.
+    pub fn parse(word: &str) -> Option<Self> {
+        [CirMethod::Stcp, CirMethod::Sudp, CirMethod::Shttp]
+            .into_iter()
+            .find(|m| m.as_str().eq_ignore_ascii_case(word))
+    }
+}
+
+/// What a client does with a CIR channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChannelSign {
+    /// Opens STCP and says HELO.
+    Opens,
+    /// Does so once more.
+    OpensAgain,
+    /// Asks at CIRURL.
+    Asks,
+}
+
+/// What a lane does with a CIR channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChannelAction {
+    /// Listens for datagrams, before the port is offered.
+    Listen,
+    /// Opens STCP and says HELO.
+    Open {
+        /// What is said in place of HELO with the SessionID.
+        hello: Option<String>,
+        /// Whether the server has to close without OK.
+        closed: bool,
+    },
+    /// Says PING.
+    Ping,
+    /// Closes STCP.
+    Close,
+    /// Waits for a CIR.
+    Await(CirMethod),
+    /// Asks at CIRURL, where nothing waits.
+    AskInVain,
 }
 
 /// A request of the server under test.
@@ -236,6 +325,7 @@ impl Step {
             Step::Send { lane, .. }
             | Step::Expect { lane, .. }
             | Step::Keep { lane, .. }
+            | Step::Channel { lane, .. }
             | Step::Wait { lane, .. } => lane,
             Step::Fence(fence) => &fence.lane,
             Step::Receive { wanted, .. } | Step::Nothing { wanted, .. } => &wanted.lane,
@@ -255,8 +345,14 @@ impl Step {
             | Step::Bytes(_)
             | Step::Expect { .. }
             | Step::Receive { .. }
+            | Step::Channel { .. }
             | Step::Nothing { .. } => Some(Role::Server),
-            Step::Stimulate(_) | Step::On { .. } | Step::Reply { .. } => Some(Role::Client),
+            Step::Stimulate(_)
+            | Step::On { .. }
+            | Step::OnChannel { .. }
+            | Step::SendChannel { .. }
+            | Step::CloseChannel
+            | Step::Reply { .. } => Some(Role::Client),
             Step::Repeat { steps, .. } => steps.iter().find_map(Step::side),
             Step::Keep { .. } | Step::Fence(_) | Step::Wait { .. } => None,
         }
@@ -272,7 +368,9 @@ impl Step {
                 out.extend(tests.iter().filter_map(|t| t.item.as_ref()));
             }
             Step::Fence(fence) => out.extend(&fence.item),
-            Step::Nothing { item, .. } => out.extend(item),
+            Step::Nothing { item, .. } | Step::Channel { item, .. } | Step::OnChannel { item, .. } => {
+                out.extend(item);
+            }
             Step::Repeat { steps, .. } => steps.iter().for_each(|s| s.items(out)),
             _ => {}
         }
@@ -381,6 +479,13 @@ impl std::fmt::Display for Step {
                 }
                 Ok(())
             }
+            Step::Channel { action, lane, item } => write!(f, "{lane} {action}{}", Charged(item.as_ref())),
+            Step::OnChannel { sign, item } => write!(f, "the client {sign}{}", Charged(item.as_ref())),
+            Step::SendChannel { channel, text } => {
+                let text = text.as_deref().unwrap_or("the text of a CIR");
+                write!(f, "send by {}: {}", channel.as_str(), text.trim_end())
+            }
+            Step::CloseChannel => f.write_str("close the STCP channel"),
             Step::Stimulate(commands) => {
                 let commands: Vec<&str> = commands.iter().map(|c| c.as_str()).collect();
                 write!(f, "make the client act: {}", commands.join(", then "))
@@ -404,6 +509,7 @@ impl std::fmt::Display for Step {
                 edits,
                 requests,
                 status,
+                agree,
             } => {
                 match status {
                     Some(code) => write!(f, "answer with Status {code}")?,
@@ -411,6 +517,14 @@ impl std::fmt::Display for Step {
                 }
                 if !requests.is_empty() {
                     write!(f, ", with {}", requests.join(" and "))?;
+                }
+                if !agree.is_empty() {
+                    let methods: Vec<&str> = agree.iter().map(|m| m.as_str()).collect();
+                    write!(
+                        f,
+                        ", agreeing on {} if the client offers it",
+                        methods.join(" and ")
+                    )?;
                 }
                 edit_lines(f, edits)
             }
@@ -430,6 +544,33 @@ impl std::fmt::Display for Step {
                         .try_for_each(|line| write!(f, "\n  {line}"))
                 })
             }
+        }
+    }
+}
+
+impl std::fmt::Display for ChannelSign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ChannelSign::Opens => "opens its STCP channel",
+            ChannelSign::OpensAgain => "opens its STCP channel again",
+            ChannelSign::Asks => "asks at CIRURL",
+        })
+    }
+}
+
+impl std::fmt::Display for ChannelAction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ChannelAction::Listen => f.write_str("listens for datagrams"),
+            ChannelAction::Open { hello, closed } => {
+                let hello = hello.as_deref().unwrap_or("HELO and its SessionID");
+                write!(f, "opens the STCP channel that was agreed and says {hello}: ")?;
+                f.write_str(if *closed { "it is closed" } else { "OK comes" })
+            }
+            ChannelAction::Ping => f.write_str("says PING on its STCP channel: OK comes"),
+            ChannelAction::Close => f.write_str("closes its STCP channel"),
+            ChannelAction::Await(method) => write!(f, "is told by {} that data waits", method.as_str()),
+            ChannelAction::AskInVain => f.write_str("asks at CIRURL: nothing waits"),
         }
     }
 }

@@ -94,6 +94,27 @@ pub enum ClientFault {
     StopsAtLargeNumbers,
     /// Cannot read an answer in chunks; the carrier acts on it.
     NoChunks,
+    // CIR.
+    /// Says another session in its HELO.
+    HelloOfAnother,
+    /// Does not poll at a CIR on TCP.
+    IgnoresCir,
+    /// Does not poll at a CIR in a datagram.
+    IgnoresDatagrams,
+    /// Does not poll when CIRURL says that data waits.
+    IgnoresCirUrl,
+    /// Polls although CIRURL says that nothing waits.
+    PollsInVain,
+    /// Takes `WVCI` only in capitals.
+    NeedsCapitals,
+    /// Takes no CIR with more words than it knows.
+    NeedsThreeWords,
+    /// Takes a CIR with any cookie.
+    TakesAnyCookie,
+    /// Does not open its STCP channel again.
+    OpensChannelOnce,
+    /// Uses one SessionCookie for all logins.
+    KeepsCookie,
     /// Does not confirm a message that it fetched.
     ConfirmsNothing,
     /// Stops working after a group welcomes it.
@@ -144,6 +165,25 @@ pub struct ClientEngine {
     confirmed: std::cell::RefCell<std::collections::BTreeSet<String>>,
     /// The tables, for one that keeps to what was agreed.
     checker: Option<Arc<Checker>>,
+    /// SessionCookie in use, and how many logins began so far.
+    cookie: String,
+    logins: u32,
+    /// The port that it offers for datagrams.
+    udp_port: Option<u16>,
+    /// Whether it offers CIR.
+    offers_cir: bool,
+    cir: Cir,
+}
+
+/// CIR as a session agreed on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cir {
+    /// STCP: host and port.
+    pub tcp: Option<(String, u16)>,
+    /// SUDP.
+    pub udp: bool,
+    /// SHTTP: CIRURL.
+    pub url: Option<String>,
 }
 
 /// What the session agreed on.
@@ -167,6 +207,11 @@ impl ClientEngine {
     /// A client that is not logged in.
     pub fn new(config: ClientConfig) -> Self {
         Self {
+            cookie: config.cookie.clone(),
+            logins: 0,
+            udp_port: None,
+            offers_cir: false,
+            cir: Cir::default(),
             config,
             fault: None,
             session: None,
@@ -232,6 +277,54 @@ impl ClientEngine {
     /// Pretends to be in this session: for cases that use a session that is not theirs.
     pub fn set_session(&mut self, session: Option<String>) {
         self.session = session;
+    }
+
+    /// CIR as the session agreed on it.
+    pub fn cir(&self) -> &Cir {
+        &self.cir
+    }
+
+    /// Where datagrams are listened for, to be offered from now on.
+    pub fn listens_at(&mut self, port: Option<u16>) {
+        self.udp_port = port;
+    }
+
+    /// What the client says when it opens its STCP channel; none without a session.
+    pub fn hello(&self) -> Option<String> {
+        let session = match self.fault {
+            Some(ClientFault::HelloOfAnother) => "another-session",
+            _ => self.session.as_deref()?,
+        };
+        Some(format!("HELO {session}"))
+    }
+
+    /// Whether a text is a CIR for this client: `WVCI` and the cookie are looked at, the rest is not.
+    pub fn is_cir(&self, text: &str) -> bool {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [wvci, _, cookie, rest @ ..] = words.as_slice() else {
+            return false;
+        };
+        let starts = match self.fault {
+            Some(ClientFault::NeedsCapitals) => *wvci == "WVCI",
+            Some(ClientFault::NeedsThreeWords) if !rest.is_empty() => false,
+            _ => wvci.eq_ignore_ascii_case("WVCI"),
+        };
+        starts && (*cookie == self.cookie || self.fault == Some(ClientFault::TakesAnyCookie))
+    }
+
+    /// A poll that a CIR asks for; none without a session.
+    pub fn poll_for_cir(&mut self) -> Option<Tree> {
+        self.inband("Polling-Request").ok()
+    }
+
+    /// A login begins: its cookie is new (LG-10).
+    fn new_login(&mut self) {
+        self.session = None;
+        self.cir = Cir::default();
+        self.logins += 1;
+        if self.logins > 1 && self.fault != Some(ClientFault::KeepsCookie) {
+            self.cookie = format!("{}.{}", self.config.cookie, self.logins);
+        }
     }
 
     fn new_id(&mut self) -> String {
@@ -356,7 +449,7 @@ impl ClientEngine {
             .with(compose::client_id(&self.config.client_id))
             .with_all(proof)
             .with(text("TimeToLive", self.config.time_to_live.to_string()))
-            .with(text("SessionCookie", self.config.cookie.clone()))
+            .with(text("SessionCookie", self.cookie.clone()))
     }
 
     fn content(&self, primitive: &str) -> Result<Elem, String> {
@@ -425,14 +518,26 @@ impl ClientEngine {
         }
         match command {
             Command::Login => {
-                self.session = None;
+                self.new_login();
                 self.request("Login-Request")
             }
             Command::LoginDigest => {
-                self.session = None;
+                self.new_login();
                 Ok(self.login_challenge_request(&[Schema::Md5, Schema::Sha]))
             }
             Command::KeepAlive => self.inband("KeepAlive-Request"),
+            Command::CapabilitiesCir => {
+                self.offers_cir = true;
+                let mut tree = self.inband("ClientCapability-Request.full")?;
+                let port = tree
+                    .walk(tree.root())
+                    .into_iter()
+                    .find(|e| tree.get(*e).name == "UDPPort");
+                if let (Some(node), Some(port)) = (port, self.udp_port) {
+                    tree.set_text(node, &port.to_string());
+                }
+                Ok(tree)
+            }
             Command::Idle if self.keep_alive_after().is_none() => Err("nothing is due".to_owned()),
             Command::ProviderInfo if self.session.is_none() => self.request("GetSPInfo-Request"),
             Command::DiscoverVersions => match self.config.version {
@@ -745,6 +850,10 @@ impl ClientEngine {
                         .child(primitive, "CapabilityList")
                         .or_else(|| answer.child(primitive, "AgreedCapabilityList"));
                     self.agreed.poll_min = list.and_then(|l| number(answer, l, "ServerPollMin"));
+                    self.cir = match list {
+                        Some(list) if self.offers_cir => cir_of(answer, list),
+                        _ => Cir::default(),
+                    };
                 }
                 "Service-Response" => {
                     if let Some(checker) = &self.checker {
@@ -808,6 +917,26 @@ pub fn correct_reply(tree: &Tree, request: &TransactionView) -> Elem {
 fn message_id(tree: &Tree, primitive: Option<NodeId>) -> Option<String> {
     let info = tree.child(primitive?, "MessageInfo")?;
     tree.child_text(info, "MessageID")
+}
+
+/// What a list of capabilities says of CIR.
+fn cir_of(tree: &Tree, list: NodeId) -> Cir {
+    let has = |method: &str| {
+        tree.elements(list)
+            .any(|e| tree.get(e).name == "SupportedCIRMethod" && tree.text(e).trim() == method)
+    };
+    let port = tree.child_text(list, "TCPPort").and_then(|p| p.parse().ok());
+    let url = tree.child(list, "CIRURL");
+    Cir {
+        tcp: tree
+            .child_text(list, "TCPAddress")
+            .zip(port)
+            .filter(|_| has("STCP")),
+        udp: has("SUDP"),
+        url: url
+            .and_then(|u| tree.child_text(u, "URL"))
+            .filter(|_| has("SHTTP")),
+    }
 }
 
 fn number(tree: &Tree, parent: NodeId, name: &str) -> Option<u32> {

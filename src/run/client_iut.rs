@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::base::ItemId;
 use crate::capture::{ArchivedCase, ArchivedExchange};
-use crate::case::{Case, Condition, Fence, Incoming, Step, Test};
+use crate::case::{Case, CirMethod, Condition, Fence, Incoming, Step, Test};
 use crate::codec::deviation::{Draft, Edit, Sending};
 use crate::event::{CaseResult, Silence};
 use crate::message::{Envelope, Mode, Tree};
@@ -18,7 +18,7 @@ use crate::peer::server::Outgoing;
 use crate::peer::server_requests::server_request;
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
 use crate::record::{Exchange, Failure, HttpMessage, Initiator, Moment};
-use crate::spec::{Command, Role, Version};
+use crate::spec::{Command, Role, Status, Version};
 use crate::transport::server::Answer;
 use crate::verdict::{Part, Place, Verdict};
 
@@ -34,11 +34,13 @@ use super::station::{Between, Station};
 use super::suite::{Suite, reread};
 use super::tally::Tally;
 
-enum Stop {
+pub(super) enum Stop {
     Inconclusive(String),
     /// The client does not do what the case is about.
     Inapplicable(String),
     Charged,
+    /// The client does not have this, as its messages show.
+    Absent(String),
     Error(String),
 }
 
@@ -97,11 +99,13 @@ async fn run_with(
         judge: judge_of(suite, version),
         user: credentials.user.clone(),
         current: None,
+        unread: false,
         since_reply: Vec::new(),
         kept,
         wish: Vec::new(),
         wants_poll: false,
         exchanges: Vec::new(),
+        behind: Vec::new(),
         silence: Vec::new(),
         seen: false,
         used_session: false,
@@ -122,30 +126,34 @@ async fn run_with(
 }
 
 /// A message of the client that was taken and not answered yet.
-struct Taken {
+pub(super) struct Taken {
     came: Came,
     found: Found,
 }
 
-struct Runner<'a> {
-    meeting: Meeting<'a>,
-    case: &'a Case,
-    judge: Judge<'a>,
+pub(super) struct Runner<'a> {
+    pub(super) meeting: Meeting<'a>,
+    pub(super) case: &'a Case,
+    pub(super) judge: Judge<'a>,
     user: String,
-    current: Option<Taken>,
+    pub(super) current: Option<Taken>,
+    /// Whether no step has looked at it yet.
+    pub(super) unread: bool,
     /// Names of primitives that came since the last scripted reply, with their exchange.
-    since_reply: Vec<(String, u32)>,
+    pub(super) since_reply: Vec<(String, u32)>,
     kept: BTreeMap<String, String>,
     /// With a person: what the client is to do, which nobody was asked for yet.
     wish: Vec<Command>,
     /// Whether answers should make the client poll.
     wants_poll: bool,
-    exchanges: Vec<Arc<Exchange>>,
+    pub(super) exchanges: Vec<Arc<Exchange>>,
+    /// What was on a channel while a message waited for its answer: it stands behind that.
+    pub(super) behind: Vec<Arc<Exchange>>,
     silence: Vec<Silence>,
     seen: bool,
     /// Whether the client has used the session that it was given.
     used_session: bool,
-    judged: bool,
+    pub(super) judged: bool,
     /// When the last answer went out, in milliseconds of the clock.
     answered_ms: u64,
     /// Whether the client is to be left alone until it acts by itself.
@@ -239,7 +247,11 @@ impl Runner<'_> {
                 edits,
                 requests,
                 status,
-            } => self.reply(edits, requests, *status).await,
+                agree,
+            } => self.reply(edits, requests, *status, agree).await,
+            Step::OnChannel { sign, item } => self.on_channel(*sign, item.as_ref()).await,
+            Step::SendChannel { channel, text } => self.send_channel(*channel, text.as_deref()).await,
+            Step::CloseChannel => self.close_channel(),
             Step::Fence(fence) => self.fence(fence).await,
             Step::Keep { name, path, .. } => {
                 let found = self
@@ -273,6 +285,7 @@ impl Runner<'_> {
             | Step::Bytes(_)
             | Step::Expect { .. }
             | Step::Receive { .. }
+            | Step::Channel { .. }
             | Step::Nothing { .. } => Err(Stop::Error("a step for servers in a case for clients".to_owned())),
         }
     }
@@ -283,7 +296,7 @@ impl Runner<'_> {
     }
 
     /// How long a message may come after the acknowledgement.
-    fn late(&mut self) -> Duration {
+    pub(super) fn late(&mut self) -> Duration {
         let due = self
             .meeting
             .conversations()
@@ -328,7 +341,7 @@ impl Runner<'_> {
     }
 
     /// The next message of the client, or `None` when it is done or silent.
-    async fn arrival(&mut self, began: Instant, grace: Duration) -> Option<Taken> {
+    pub(super) async fn arrival(&mut self, began: Instant, grace: Duration) -> Option<Taken> {
         let came = self.meeting.next(began, grace).await?;
         Some(self.take(came))
     }
@@ -366,10 +379,20 @@ impl Runner<'_> {
         self.wants_poll =
             self.meeting.manners().patience.is_some() && primitives.iter().any(|p| p == "Polling-Request");
         for _ in 0..self.meeting.manners().most {
-            if self.current.is_some() {
-                self.reply_default().await?;
-            }
-            let Some(taken) = self.arrival(began, grace).await else {
+            let waited = match std::mem::take(&mut self.unread) {
+                true => self.current.take(),
+                false => None,
+            };
+            let next = match waited {
+                Some(taken) => Some(taken),
+                None => {
+                    if self.current.is_some() {
+                        self.reply_default().await?;
+                    }
+                    self.arrival(began, grace).await
+                }
+            };
+            let Some(taken) = next else {
                 if wish.is_empty() {
                     return self.missing(item, &wanted).await;
                 }
@@ -521,25 +544,55 @@ impl Runner<'_> {
         }
     }
 
-    async fn reply_default(&mut self) -> Result<(), Stop> {
+    pub(super) async fn reply_default(&mut self) -> Result<(), Stop> {
         if self.wants_poll && self.current.as_ref().is_some_and(|t| t.found.session.is_some()) {
             return self.answer(&[Edit::Poll(true)], &[], None).await;
         }
         self.answer(&[], &[], None).await
     }
 
-    async fn reply(&mut self, edits: &[Edit], requests: &[String], status: Option<u16>) -> Result<(), Stop> {
+    async fn reply(
+        &mut self,
+        edits: &[Edit],
+        requests: &[String],
+        status: Option<u16>,
+        agree: &[CirMethod],
+    ) -> Result<(), Stop> {
         if self.current.is_none() {
             return Err(Stop::Error("`reply` without a message to answer".to_owned()));
         }
         self.since_reply.clear();
-        self.answer(edits, requests, status).await
+        if agree.is_empty() {
+            return self.answer(edits, requests, status).await;
+        }
+        let asked = self.current.as_ref().and_then(|t| t.found.tree.clone());
+        let offers = self.offers(agree, asked.as_ref());
+        self.offer(agree).await?;
+        let answered = self.answer(edits, requests, status).await;
+        self.offer(&[]).await?;
+        offers.and(answered)
+    }
+
+    async fn offer(&mut self, methods: &[CirMethod]) -> Result<(), Stop> {
+        match self.meeting.station() {
+            Some(station) => station
+                .offer(methods)
+                .await
+                .map_err(|e| Stop::Inconclusive(format!("no port for a channel: {e}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// What was sent on a channel is an answer too: what must not come is what comes from now on.
+    pub(super) fn begin_to_listen(&mut self) {
+        self.since_reply.clear();
     }
 
     async fn answer(&mut self, edits: &[Edit], requests: &[String], status: Option<u16>) -> Result<(), Stop> {
         let Some(Taken { came, found }) = self.current.take() else {
             return Ok(());
         };
+        self.unread = false;
         let names = Names::of_client(&self.user);
         let requests: Vec<_> = requests
             .iter()
@@ -556,6 +609,7 @@ impl Runner<'_> {
         for request in &requests {
             station.engine.queue(request);
         }
+        station.engine.speaks_with(came.peer);
         let now = station.now_ms();
         let mut outgoing = handle(&mut station.engine, &came.request, now);
         if let Some(code) = status {
@@ -701,6 +755,7 @@ impl Runner<'_> {
             duration_ms: millis(since.elapsed()),
             moment: Some(moment),
         }));
+        self.exchanges.append(&mut self.behind);
     }
 
     /// The client acts once more; what must not come must not stand before that.
@@ -787,8 +842,17 @@ impl Runner<'_> {
     fn finish(mut self, stop: Option<Stop>, started: Instant) -> CaseOutput {
         let mut reason = String::new();
         let mut applies = true;
+        let mut declined = Vec::new();
         match stop {
             None | Some(Stop::Charged) => {}
+            Some(Stop::Absent(why)) => {
+                let optional = |item: &&ItemId| {
+                    let row = self.judge.suite.tables.items.get(item);
+                    row.is_some_and(|i| i.status == Status::Optional) && !self.judge.tally.has(item)
+                };
+                declined = self.case.scr.iter().filter(optional).cloned().collect();
+                reason = why;
+            }
             Some(Stop::Inconclusive(text)) => reason = text,
             Some(Stop::Inapplicable(text)) => {
                 reason = text;
@@ -800,22 +864,24 @@ impl Runner<'_> {
             }
         }
         if applies {
-            unreached(&mut self.judge, self.case, &[], &reason);
+            unreached(&mut self.judge, self.case, &declined, &reason);
         }
         if !self.seen {
             self.judge
                 .tally
                 .distrust(&self.case.scr, "the client sent nothing in this case");
         }
+        self.exchanges.append(&mut self.behind);
         let exchanges = std::mem::take(&mut self.exchanges);
         let silence = std::mem::take(&mut self.silence);
         CaseOutput {
             dead: !self.seen,
-            declined: Vec::new(),
+            declined: declined.clone(),
             result: {
                 let result = result(self.case, self.judge, reason, silence, started);
                 CaseResult {
                     turns: self.meeting.into_turns(),
+                    declined,
                     // The general rules were judged; the case itself was not run.
                     verdict: match applies {
                         true => result.verdict,

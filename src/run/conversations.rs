@@ -93,6 +93,14 @@ impl Conversations {
         self.all.get(self.current.as_ref()?)?.conversation.keep_alive()
     }
 
+    /// A CIR was sent in the conversation of the last login: a poll may come at once (DL-2).
+    pub fn poll_is_called_for(&mut self) {
+        let found = self.current.as_ref().and_then(|key| self.all.get_mut(key));
+        if let Some(entry) = found {
+            entry.conversation.poll_is_called_for();
+        }
+    }
+
     /// Whether anybody ever tried to log in.
     pub fn has_seen_login(&self) -> bool {
         self.anybody

@@ -83,7 +83,8 @@ pub fn can_be_harvested(case: &Case) -> bool {
             edits,
             requests,
             status,
-        } => edits.is_empty() && requests.is_empty() && status.is_none(),
+            agree,
+        } => edits.is_empty() && requests.is_empty() && status.is_none() && agree.is_empty(),
         _ => false,
     };
     case.object == Role::Client

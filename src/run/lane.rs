@@ -7,6 +7,7 @@ use crate::peer::client::ClientEngine;
 use crate::spec::Role;
 
 use super::expectation::Answer;
+use super::server_cir::LaneChannels;
 use super::server_inbox::Inbox;
 
 /// A session of an account, or several one after the other.
@@ -25,6 +26,8 @@ pub struct Lane {
     pub open: Vec<String>,
     /// Requests of the server that came in answers.
     pub inbox: Inbox,
+    /// CIR channels.
+    pub cir: LaneChannels,
     /// Whether the last request was carried in a way that a server may not know: in chunks, say.
     pub carried_oddly: bool,
 }
@@ -40,6 +43,7 @@ impl Lane {
             asked: String::new(),
             open: Vec::new(),
             inbox: Inbox::default(),
+            cir: LaneChannels::default(),
             carried_oddly: false,
         }
     }

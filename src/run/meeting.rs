@@ -80,6 +80,8 @@ pub struct Came {
     pub at_ms: u64,
     /// The same, for whoever measures.
     pub since: Instant,
+    /// Who sent it, where that can be told.
+    pub peer: Option<std::net::IpAddr>,
     /// How it is answered.
     pub way: Way,
 }
@@ -324,6 +326,7 @@ impl<'a> Meeting<'a> {
                     after_turn: u32::try_from(self.turns.len()).unwrap_or(u32::MAX),
                     at_ms: station.clock_ms(),
                     since: Instant::now(),
+                    peer: arrived.peer,
                     way: Way::Answer(arrived.answer),
                 })
             }
@@ -418,6 +421,7 @@ impl Tape<'_> {
             after_turn: moment.after_turn,
             at_ms: moment.came_ms,
             since: Instant::now(),
+            peer: None,
             way: Way::Archived(kept),
         })
     }

@@ -3,7 +3,10 @@
 
 mod answer;
 mod both_sides;
+mod channels;
 mod claims;
+mod client_channels;
+mod client_cir;
 mod client_iut;
 mod clock;
 mod conclude;
@@ -36,6 +39,7 @@ mod rejudge_clients;
 mod rejudge_watch;
 pub mod resume;
 mod sanity;
+mod server_cir;
 mod server_inbox;
 mod server_iut;
 mod shape;

@@ -24,7 +24,7 @@ use super::embedded_client::{ClientTarget, embedded_station};
 use super::prompt::{Console, Person};
 use super::real_client::{Call, Gone, KEEP_ALIVE, MAX_MESSAGES};
 use super::reference::reference_accounts;
-use super::shape::{is_generated, sort_for_people};
+use super::shape::{needs_driver, sort_for_people};
 use super::station::{Between, Manners, Patience, Station};
 use super::suite::reread;
 
@@ -87,7 +87,7 @@ impl Call<'_> {
         let left_out = plan
             .units
             .iter()
-            .filter(|u| !is_generated(u.case) && !chosen.contains(&u.case.id) && !self.is_done(u));
+            .filter(|u| !needs_driver(u.case) && !chosen.contains(&u.case.id) && !self.is_done(u));
         for unit in left_out {
             let reason = format!("a person is asked for no more than {MOST_PROMPTS} things: needs a driver");
             let result = dispatcher::not_run(unit.case, unit.version, &reason);
@@ -163,7 +163,7 @@ impl Call<'_> {
             .plan(versions)
             .units
             .iter()
-            .filter(|u| !is_generated(u.case) && !self.is_done(u))
+            .filter(|u| !needs_driver(u.case) && !self.is_done(u))
             .map(|u| u.case.id.clone())
             .collect();
         let mut costs = self.rehearse(version, &chosen).await;

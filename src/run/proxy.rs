@@ -216,6 +216,7 @@ impl Call<'_> {
             unreachable: aside.unreachable.filter(|_| aside.answers == 0),
             not_run: 0,
             caveats: narrowed,
+            imported: Vec::new(),
             refused: Vec::new(),
             duration_ms: millis(self.epoch.elapsed()),
         });

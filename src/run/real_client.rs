@@ -26,7 +26,7 @@ use super::harvest::{self, HarvestSetup};
 use super::outcome::{self, Inputs};
 use super::plan::{Plan, Unit};
 use super::reference::reference_accounts;
-use super::shape::is_generated;
+use super::shape::needs_driver;
 use super::station::{Between, Host, Manners, Station};
 use super::suite::Suite;
 use super::{Bus, CaseOutput};
@@ -437,7 +437,7 @@ impl Call<'_> {
                     ..
                 }
             );
-            let reason = if prompted && is_generated(unit.case) {
+            let reason = if prompted && needs_driver(unit.case) {
                 generated += 1;
                 "needs a driver"
             } else {

@@ -19,6 +19,8 @@ use crate::transport::Net;
 use crate::transport::client::{self, Address, Framing};
 use crate::transport::server::{Answer, Arrived, listen_on};
 
+use super::channels::{self, ServerChannels};
+use super::client_channels::{ClientChannels, Heard};
 use super::clock::Clock;
 use super::judge::charset_of;
 
@@ -72,19 +74,42 @@ impl EmbeddedServer {
             seed,
         };
         let state = fault.as_ref().and_then(Fault::of_server);
-        let mut engine = ServerEngine::new(config, checker).with_fault(state);
+        let mut cir = ServerChannels::open(net, address, state).await?;
+        let mut engine = ServerEngine::new(config, checker)
+            .with_fault(state)
+            .with_cir(cir.offer(address, |_| true));
         let task = tokio::spawn(async move {
             let mut stopped = false;
-            while let Some(arrived) = listener.arrivals.recv().await {
+            loop {
+                let arrived = tokio::select! {
+                    biased;
+                    event = cir.event() => {
+                        cir.take(&engine, event);
+                        continue;
+                    }
+                    arrived = listener.arrivals.recv() => match arrived {
+                        Some(arrived) => arrived,
+                        None => break,
+                    },
+                };
                 stopped |= arrived.broken.is_some() && state == Some(ServerFault::StopsAfterBrokenRequest);
                 if stopped {
                     // Dropping the way to answer closes the connection.
                     continue;
                 }
+                if let Some(word) = channels::asked_word(&arrived.request) {
+                    let answer = channels::url_answer(engine.data_waits(word), state);
+                    let _ = arrived.answer.send(Answer::Response(answer));
+                    continue;
+                }
+                engine.speaks_with(arrived.peer);
                 let answer = match state.and_then(|fault| refused_carrier(fault, &arrived.request)) {
                     Some(status) => refusal(status),
                     None => answer(&mut engine, &arrived, fault.as_ref(), clock.now_ms()),
                 };
+                // Before the answer: whoever has that may look for the CIR.
+                cir.wake(engine.wakes()).await;
+                cir.follow(&engine);
                 // Whoever asked may be gone by now.
                 let _ = arrived.answer.send(answer);
             }
@@ -208,6 +233,9 @@ pub struct EmbeddedClient {
     clock: Clock,
     /// When it polled last, in milliseconds of the clock.
     last_poll_ms: Option<u64>,
+    channels: ClientChannels,
+    /// What the STCP channel was opened for: session, host and port.
+    opened: Option<(String, String, u16)>,
 }
 
 /// What carries the messages of the embedded client.
@@ -240,6 +268,33 @@ impl Http {
             client,
             url: server.url(),
         })
+    }
+
+    /// The status of a GET, if one came.
+    async fn status_at(&self, url: &str) -> Option<u16> {
+        match self {
+            Http::Reqwest { client, .. } => {
+                let response = client.get(url).send().await.ok()?;
+                Some(response.status().as_u16())
+            }
+            Http::Memory(address) => {
+                let url = crate::spec::HttpUrl::parse(url).ok()?;
+                let there = Address {
+                    port: url.port,
+                    path: url.path,
+                    ..address.clone()
+                };
+                let outgoing = client::Outgoing {
+                    method: "GET",
+                    headers: &[],
+                    body: Vec::new(),
+                    framing: Framing::Length,
+                    expect_continue: false,
+                };
+                let (_, response) = client::exchange(&there, outgoing, CLIENT_PATIENCE).await;
+                response.ok().map(|r| r.status)
+            }
+        }
     }
 
     /// What came back, if anything did.
@@ -300,15 +355,30 @@ impl EmbeddedClient {
             fault,
             clock,
             last_poll_ms: None,
+            channels: ClientChannels::none(&server.net, CLIENT_PATIENCE),
+            opened: None,
         })
     }
 
     /// Does what a user asks for, until nothing more follows by itself. What it cannot do it leaves.
     pub async fn command(&mut self, command: Command) {
+        if command == Command::CapabilitiesCir {
+            let port = self.channels.listen().await;
+            self.engine.listens_at(port);
+        }
+        if command == Command::Idle && self.attend().await {
+            return;
+        }
         let Ok(first) = self.engine.start(command) else {
             return;
         };
         self.bide(command).await;
+        self.talk(first).await;
+        self.open_channel().await;
+    }
+
+    /// Sends a message and what follows from it.
+    async fn talk(&mut self, first: Tree) {
         let mut queue = vec![first];
         let mut sent = 0;
         while !queue.is_empty() && sent < MAX_FOLLOW_UPS {
@@ -316,6 +386,59 @@ impl EmbeddedClient {
             sent += 1;
             let answer = self.post(&message).await;
             queue.extend(self.engine.answered(&message, answer.as_ref()));
+        }
+    }
+
+    /// Opens the STCP channel that was agreed for this session, once.
+    async fn open_channel(&mut self) {
+        let wanted = match (self.engine.session(), &self.engine.cir().tcp) {
+            (Some(session), Some((host, port))) => Some((session.to_owned(), host.clone(), *port)),
+            _ => None,
+        };
+        if wanted == self.opened {
+            return;
+        }
+        self.channels.close();
+        if let (Some((_, host, port)), Some(hello)) = (&wanted, self.engine.hello()) {
+            // A channel that does not open leaves polling.
+            self.channels.open(host, *port, &hello).await;
+        }
+        self.opened = wanted;
+    }
+
+    /// Listens to its channels for a while, and polls when one of them says so; whether it did.
+    async fn attend(&mut self) -> bool {
+        let fault = self.fault.as_ref().and_then(Fault::of_client);
+        let cir = self.engine.cir().clone();
+        let mut told = false;
+        if self.channels.any() && (cir.tcp.is_some() || cir.udp) {
+            match self.channels.hear(cir.udp).await {
+                Heard::Text(text) => told = self.engine.is_cir(&text),
+                Heard::Closed if fault != Some(ClientFault::OpensChannelOnce) => {
+                    self.opened = None;
+                    self.open_channel().await;
+                    told = true;
+                }
+                Heard::Closed | Heard::Nothing => {}
+            }
+            let by_tcp = cir.tcp.is_some();
+            told &= !(by_tcp && fault == Some(ClientFault::IgnoresCir));
+            told &= by_tcp || fault != Some(ClientFault::IgnoresDatagrams);
+        } else if let Some(url) = cir.url {
+            let status = self.http.status_at(&url).await;
+            told = match fault {
+                Some(ClientFault::IgnoresCirUrl) => false,
+                Some(ClientFault::PollsInVain) => status.is_some(),
+                _ => status == Some(200),
+            };
+        }
+        let poll = if told { self.engine.poll_for_cir() } else { None };
+        match poll {
+            Some(poll) => {
+                self.talk(poll).await;
+                true
+            }
+            None => false,
         }
     }
 

@@ -108,7 +108,7 @@ pub async fn rejudge(
     if clients.untold > 0 {
         notices.push(format!(
             "{} cases for clients are taken over as they were judged then: the transcript does not tell what the \
-             client was asked for, an older version wrote it",
+             client was asked for (an older version wrote it, or CIR channels were used)",
             clients.untold
         ));
     }

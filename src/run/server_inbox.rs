@@ -76,6 +76,11 @@ impl Inbox {
         }
     }
 
+    /// How many came so far.
+    pub fn count(&self) -> usize {
+        self.came.len()
+    }
+
     /// What came so far does not count: the procedure begins.
     pub fn begin_procedure(&mut self) {
         for came in &mut self.came {
@@ -278,7 +283,7 @@ impl Runner<'_> {
     }
 
     /// One poll; whether the answer promises more.
-    async fn poll(&mut self, lane: &str) -> Result<bool, Stop> {
+    pub(super) async fn poll(&mut self, lane: &str) -> Result<bool, Stop> {
         self.send(&["Polling-Request".to_owned()], lane, &[]).await?;
         Ok(match &self.lane(lane)?.answer {
             Some((Answer::Message(m), _)) => {

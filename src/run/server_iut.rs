@@ -18,7 +18,7 @@ use crate::peer::client::{ClientConfig, ClientEngine};
 use crate::peer::digest::Schema;
 use crate::peer::names::{Names, resource, screen_name_of};
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
-use crate::record::{Exchange, Failure};
+use crate::record::{Exchange, Failure, HttpMessage};
 use crate::spec::{Command, Role, Status, Version};
 use crate::verdict::{Part, Place};
 
@@ -50,6 +50,8 @@ pub enum Stop {
     Charged,
     /// The peer says that it does not have this.
     Declined(u16),
+    /// The peer does not have this, as its other answers show.
+    Absent(String),
     /// An answer that leaves nothing to be done.
     Settled,
     /// The suite's own fault.
@@ -222,6 +224,10 @@ impl<'a> Runner<'a> {
             }
             Step::Fence(fence) => self.fence(fence).await,
             Step::Bytes(octets) => self.raw(octets).await,
+            Step::Channel { action, lane, item } => {
+                let item = item.as_ref().unwrap_or(&self.case.scr[0]);
+                self.channel(action, lane, item).await
+            }
             Step::Wait { wait, lane } => self.wait(*wait, lane).await,
             Step::Receive {
                 wanted,
@@ -244,9 +250,12 @@ impl<'a> Runner<'a> {
                 }
                 Ok(())
             }
-            Step::Stimulate(_) | Step::On { .. } | Step::Reply { .. } => {
-                Err(Stop::Error("a step for clients in a case for servers".to_owned()))
-            }
+            Step::Stimulate(_)
+            | Step::On { .. }
+            | Step::Reply { .. }
+            | Step::OnChannel { .. }
+            | Step::SendChannel { .. }
+            | Step::CloseChannel => Err(Stop::Error("a step for clients in a case for servers".to_owned())),
         }
     }
 
@@ -292,6 +301,9 @@ impl<'a> Runner<'a> {
                     .lanes
                     .get(account)
                     .map(|l| l.engine.config().client_id.clone());
+            }
+            if field == "udp-port" {
+                return self.lanes.get(account).map(|l| l.cir.udp_port().to_string());
             }
             let credentials = self.target.accounts.get(self.account(account))?;
             return match field {
@@ -461,6 +473,17 @@ impl<'a> Runner<'a> {
         stop.map_or(Ok(()), Err)
     }
 
+    /// Keeps what was on the wire.
+    pub(super) fn record(&mut self, exchange: Exchange) {
+        self.exchanges.push(Arc::new(exchange));
+    }
+
+    /// What came back in an exchange of this number.
+    pub(super) fn response_of(&self, number: u32) -> Result<HttpMessage, Failure> {
+        let found = self.exchanges.iter().find(|e| e.number == number);
+        found.map_or(Err(Failure::Cancelled), |e| e.response.clone())
+    }
+
     pub(super) fn next_number(&self) -> u32 {
         u32::try_from(self.exchanges.len() + 1).unwrap_or(u32::MAX)
     }
@@ -532,6 +555,7 @@ impl<'a> Runner<'a> {
         let lane = self.lane(lane_name)?;
         if let Answer::Message(message) = &answer {
             lane.inbox.take(&message.tree, number, &breaches);
+            lane.cir.learn(&message.tree);
         }
         lane.answer = Some((answer, number));
         lane.carried_oddly =
@@ -789,8 +813,14 @@ impl<'a> Runner<'a> {
         match stop {
             None | Some(Stop::Charged | Stop::Settled) => {}
             Some(Stop::Inconclusive(text)) => reason = text,
-            Some(Stop::Declined(code)) => {
-                reason = format!("the peer says by code {code} that it does not have this");
+            Some(stop @ (Stop::Declined(_) | Stop::Absent(_))) => {
+                reason = match stop {
+                    Stop::Declined(code) => {
+                        format!("the peer says by code {code} that it does not have this")
+                    }
+                    Stop::Absent(why) => why,
+                    _ => String::new(),
+                };
                 for item in &self.case.scr {
                     let row = self.judge.suite.tables.items.get(item);
                     if row.is_some_and(|i| i.status == Status::Mandatory) {

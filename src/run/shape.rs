@@ -40,13 +40,15 @@ pub fn login_prefix(case: &Case) -> usize {
                 edits,
                 requests,
                 status: None,
+                agree,
             },
             ..,
         ] if is_login(commands)
             && incoming.times == 1
             && incoming.primitives == ["Login-Request"]
             && edits.is_empty()
-            && requests.is_empty() =>
+            && requests.is_empty()
+            && agree.is_empty() =>
         {
             3
         }
@@ -71,9 +73,11 @@ pub fn begins_logged_out(case: &Case) -> bool {
     first.is_some_and(|c| is_login(c) || *c == [Command::DiscoverVersions])
 }
 
-/// Whether a case was made from the tables.
-pub fn is_generated(case: &Case) -> bool {
-    case.tags.iter().any(|t| t == "generated")
+/// Whether a case is none for a person: it was made from the tables, one of hundreds, or needs a client that
+/// is told which channels to offer.
+pub fn needs_driver(case: &Case) -> bool {
+    let offers = |step: &Step| matches!(step, Step::Stimulate(c) if c.contains(&Command::CapabilitiesCir));
+    case.tags.iter().any(|t| t == "generated") || case.preconditions.iter().chain(&case.procedure).any(offers)
 }
 
 /// An order in which the client stays logged in as long as possible: the login by password, what happens

@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::case::CirMethod;
 use crate::peer::Credentials;
 use crate::peer::server::{ServerConfig, ServerEngine};
 use crate::record::HttpMessage;
 use crate::spec::Command;
+use crate::transport::cir::Event;
 use crate::transport::server::{Answer, Arrived, Listener};
 
+use super::channels::{self, Said, ServerChannels};
 use super::clock::Clock;
 use super::conversations::Conversations;
 use super::driver::{Ack, Order, UpperTester};
@@ -134,7 +137,17 @@ pub struct Station {
     /// Whether anything happened since the client was last seen to be quiet.
     stirred: bool,
     strays: usize,
+    channels: ServerChannels,
+    /// What the client said on STCP, with the octets.
+    said: VecDeque<(Said, Vec<u8>)>,
+    /// Whether the next GET at CIRURL is told that data waits.
+    news: bool,
+    /// How many GET at CIRURL came and were not asked for yet.
+    asked: usize,
 }
+
+/// Most things that a client said on STCP that are kept.
+const MAX_SAID: usize = 100;
 
 impl Station {
     /// A station at a listener.
@@ -151,6 +164,10 @@ impl Station {
         .open_to_all(host.accounts.is_empty())
         .hospitable();
         Self {
+            channels: ServerChannels::none(&listener.net),
+            said: VecDeque::new(),
+            news: false,
+            asked: 0,
             listener,
             engine,
             conversations: Conversations::new(true),
@@ -167,6 +184,69 @@ impl Station {
             met: false,
             stirred: true,
             strays: 0,
+        }
+    }
+
+    /// Offers these CIR methods in the answers that follow; none: polling only.
+    ///
+    /// # Errors
+    /// There is no port for a channel.
+    pub async fn offer(&mut self, methods: &[CirMethod]) -> std::io::Result<()> {
+        let at = self.listener.address;
+        if !methods.is_empty() {
+            // What was heard before is no answer to this.
+            self.said.clear();
+            (self.asked, self.news) = (0, false);
+        }
+        if methods.contains(&CirMethod::Stcp) && !self.channels.listens() {
+            self.channels = ServerChannels::open(&self.listener.net, at, None).await?;
+        }
+        self.engine
+            .offer_cir(self.channels.offer(at, |m| methods.contains(&m)));
+        Ok(())
+    }
+
+    /// The CIR channels.
+    pub fn channels(&mut self) -> &mut ServerChannels {
+        &mut self.channels
+    }
+
+    /// Tells the next GET at CIRURL that data waits.
+    pub fn has_news(&mut self) {
+        self.news = true;
+    }
+
+    /// Whether a GET at CIRURL came that was not asked for yet.
+    pub fn was_asked(&mut self) -> bool {
+        let found = self.asked > 0;
+        self.asked = self.asked.saturating_sub(1);
+        found
+    }
+
+    /// The next HELO that was said on STCP and not asked for yet, with its octets. One of another session
+    /// that is open belongs to an earlier case.
+    pub fn next_hello(&mut self) -> Option<(String, Vec<u8>)> {
+        while let Some((said, octets)) = self.said.pop_front() {
+            if let Said::Hello(session, known) = said {
+                let own = self.conversations.session() == Some(session.as_str());
+                if own || !known {
+                    return Some((session, octets));
+                }
+            }
+        }
+        None
+    }
+
+    fn on_channel(&mut self, event: Event) {
+        let octets = match &event {
+            Event::Line(_, octets) => octets.clone(),
+            Event::Gone(_) => Vec::new(),
+        };
+        if let Some(said) = self.channels.take(&self.engine, event)
+            && self.said.len() < MAX_SAID
+        {
+            self.stirred = true;
+            self.said.push_back((said, octets));
         }
     }
 
@@ -306,6 +386,17 @@ impl Station {
                 Some(arrived) => arrived,
                 None => self.receive(began, grace).await?,
             };
+            if let Some(word) = channels::asked_word(&arrived.request) {
+                self.asked += 1;
+                let waits = self
+                    .engine
+                    .data_waits(word)
+                    .map(|_| std::mem::take(&mut self.news));
+                let _ = arrived
+                    .answer
+                    .send(Answer::Response(channels::url_answer(waits, None)));
+                continue;
+            }
             self.stirred = true;
             if self.manners.between == Between::Fresh || is_csp(&arrived.request) {
                 self.met = true;
@@ -322,6 +413,7 @@ impl Station {
             if self.under_way {
                 tokio::select! {
                     biased;
+                    event = self.channels.event() => self.on_channel(event),
                     arrived = self.listener.arrivals.recv() => return arrived,
                     ack = self.tester.ack() => self.acknowledged(ack),
                 }
@@ -336,6 +428,7 @@ impl Station {
                 };
                 tokio::select! {
                     biased;
+                    event = self.channels.event() => self.on_channel(event),
                     arrived = self.listener.arrivals.recv() => return arrived,
                     () = tokio::time::sleep_until(began.max(self.last_ack) + grace) => return None,
                 }

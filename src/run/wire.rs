@@ -75,6 +75,22 @@ impl Wire {
         }
     }
 
+    /// What an archive has in place of something on a CIR channel; none with a network.
+    ///
+    /// # Errors
+    /// As [`Wire::exchange`].
+    pub fn archived_channel(&mut self, start: &str, number: u32) -> Result<Option<Exchange>, String> {
+        match self {
+            Wire::Net => Ok(None),
+            Wire::Archive(tape) => {
+                let kept = next(tape, number, start, |kept| {
+                    kept.exchange.request.start.starts_with(start)
+                })?;
+                Ok(Some(Arc::unwrap_or_clone(kept.exchange)))
+            }
+        }
+    }
+
     /// Sends octets that need not be HTTP and takes what comes back.
     ///
     /// # Errors

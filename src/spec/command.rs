@@ -44,6 +44,7 @@ commands! {
     Login "login" "Login-Request" "Log in with a password",
     LoginDigest "login-digest" "Login-Request" "Log in with a digest",
     Capabilities "capabilities" "ClientCapability-Request" "Negotiate capabilities",
+    CapabilitiesCir "capabilities-cir" "ClientCapability-Request" "Negotiate capabilities and offer CIR (STCP, SUDP, SHTTP)",
     Services "services" "Service-Request" "Negotiate services",
     ProviderInfo "provider-info" "GetSPInfo-Request" "Ask who provides the service",
     Search "search" "Search-Request" "Search for the other user",

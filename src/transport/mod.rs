@@ -1,5 +1,6 @@
 //! Octets in and out, recorded below the HTTP parser. Nothing here knows CSP.
 
+pub mod cir;
 pub mod client;
 pub mod net;
 pub mod raw;
@@ -8,5 +9,5 @@ pub mod relay;
 pub mod server;
 pub mod tls;
 
-pub use net::{MemoryNet, Net};
+pub use net::{Datagrams, MemoryNet, Net};
 pub use recording::Wire;

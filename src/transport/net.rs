@@ -3,17 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 
 /// Octets that one direction of a connection in memory holds before the writer waits.
 const PIPE: usize = 64 * 1024;
 /// Connections in memory that wait to be accepted; beyond that whoever connects waits.
 const BACKLOG: usize = 64;
+/// Datagrams in memory that wait to be read; beyond that they are lost, as datagrams are.
+const DATAGRAMS: usize = 64;
+/// Octets of a datagram that are read; the rest of a longer one is lost.
+const MAX_DATAGRAM: usize = 2048;
 /// The first port that an address with port 0 gets in memory.
 const FIRST_PORT: u16 = 1024;
 
@@ -47,6 +51,91 @@ impl Net {
             Net::Memory(net) => net.bind(address).map(Acceptor::Memory),
         }
     }
+
+    /// Where datagrams arrive; port 0 picks a free one.
+    ///
+    /// # Errors
+    /// The address cannot be listened at.
+    pub async fn datagrams(&self, address: SocketAddr) -> io::Result<Datagrams> {
+        match self {
+            Net::Tcp => {
+                let socket = UdpSocket::bind(address).await?;
+                Ok(Datagrams {
+                    address: socket.local_addr()?,
+                    socket: Socket::Udp(socket),
+                })
+            }
+            Net::Memory(net) => net.datagrams(address),
+        }
+    }
+
+    /// Sends one datagram. That it left says nothing of its arrival.
+    ///
+    /// # Errors
+    /// There is no socket to send it from, or no way to the address.
+    pub async fn send_datagram(&self, to: SocketAddr, octets: &[u8]) -> io::Result<()> {
+        match self {
+            Net::Tcp => {
+                let any: IpAddr = match to {
+                    SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+                    SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+                };
+                let socket = UdpSocket::bind((any, 0)).await?;
+                socket.send_to(octets, to).await.map(|_| ())
+            }
+            Net::Memory(net) => {
+                let sender = net.sockets().get(&to.port()).cloned();
+                if let Some(sender) = sender {
+                    // A full queue loses it, and so does nobody who listens.
+                    let _ = sender.try_send(octets.to_vec());
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A socket for datagrams. Dropping it frees the port.
+#[derive(Debug)]
+pub struct Datagrams {
+    /// Where it listens.
+    pub address: SocketAddr,
+    socket: Socket,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Udp(UdpSocket),
+    Memory(mpsc::Receiver<Vec<u8>>, MemoryNet),
+}
+
+impl Datagrams {
+    /// The next datagram. May be dropped and asked again.
+    ///
+    /// # Errors
+    /// The socket is of no use any more.
+    pub async fn receive(&mut self) -> io::Result<Vec<u8>> {
+        match &mut self.socket {
+            Socket::Udp(socket) => {
+                let mut buffer = vec![0; MAX_DATAGRAM];
+                let length = socket.recv(&mut buffer).await?;
+                buffer.truncate(length);
+                Ok(buffer)
+            }
+            Socket::Memory(queue, _) => queue
+                .recv()
+                .await
+                .ok_or_else(|| io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl Drop for Datagrams {
+    fn drop(&mut self) {
+        if let Socket::Memory(_, net) = &self.socket {
+            net.sockets().remove(&self.address.port());
+        }
+    }
 }
 
 /// A network in memory. Clones are the same network. It is one host with many ports: the host part of
@@ -54,6 +143,7 @@ impl Net {
 #[derive(Debug, Clone, Default)]
 pub struct MemoryNet {
     ports: Arc<Mutex<BTreeMap<u16, mpsc::Sender<DuplexStream>>>>,
+    sockets: Arc<Mutex<BTreeMap<u16, mpsc::Sender<Vec<u8>>>>>,
 }
 
 impl PartialEq for MemoryNet {
@@ -75,6 +165,23 @@ impl MemoryNet {
         self.ports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The sockets for datagrams.
+    fn sockets(&self) -> std::sync::MutexGuard<'_, BTreeMap<u16, mpsc::Sender<Vec<u8>>>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn datagrams(&self, mut address: SocketAddr) -> io::Result<Datagrams> {
+        let mut sockets = self.sockets();
+        let port = free_port(&sockets, address.port())?;
+        address.set_port(port);
+        let (sender, queue) = mpsc::channel(DATAGRAMS);
+        sockets.insert(port, sender);
+        Ok(Datagrams {
+            address,
+            socket: Socket::Memory(queue, self.clone()),
+        })
+    }
+
     async fn connect(&self, port: u16) -> io::Result<Stream> {
         let refused = || {
             io::Error::new(
@@ -90,16 +197,7 @@ impl MemoryNet {
 
     fn bind(&self, mut address: SocketAddr) -> io::Result<MemoryListener> {
         let mut ports = self.ports();
-        let port = match address.port() {
-            0 => (FIRST_PORT..=u16::MAX).find(|p| !ports.contains_key(p)),
-            port => Some(port).filter(|p| !ports.contains_key(p)),
-        };
-        let port = port.ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::AddrInUse,
-                format!("port {} of the network in memory is taken", address.port()),
-            )
-        })?;
+        let port = free_port(&ports, address.port())?;
         address.set_port(port);
         let (sender, connections) = mpsc::channel(BACKLOG);
         ports.insert(port, sender);
@@ -109,6 +207,20 @@ impl MemoryNet {
             net: self.clone(),
         })
     }
+}
+
+/// The port that is asked for, if it is free; for 0 the first free one.
+fn free_port<T>(taken: &BTreeMap<u16, T>, wanted: u16) -> io::Result<u16> {
+    let port = match wanted {
+        0 => (FIRST_PORT..=u16::MAX).find(|p| !taken.contains_key(p)),
+        port => Some(port).filter(|p| !taken.contains_key(p)),
+    };
+    port.ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::AddrInUse,
+            format!("port {wanted} of the network in memory is taken"),
+        )
+    })
 }
 
 /// Where connections in memory arrive. Dropping it frees the port.
@@ -140,15 +252,16 @@ impl Acceptor {
         }
     }
 
-    pub(super) async fn accept(&mut self) -> io::Result<Stream> {
+    /// The next connection, and who made it, where that can be told.
+    pub(super) async fn accept(&mut self) -> io::Result<(Stream, Option<IpAddr>)> {
         match self {
             Acceptor::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, peer) = listener.accept().await?;
                 let _ = stream.set_nodelay(true);
-                Ok(Box::new(stream))
+                Ok((Box::new(stream), Some(peer.ip())))
             }
             Acceptor::Memory(listener) => match listener.connections.recv().await {
-                Some(stream) => Ok(Box::new(stream)),
+                Some(stream) => Ok((Box::new(stream), None)),
                 None => Err(io::ErrorKind::NotConnected.into()),
             },
         }

@@ -105,7 +105,9 @@ pub async fn relay(net: &Net, at: SocketAddr, target: Address, patience: Duratio
         sender,
         next: AtomicU64::new(1),
     });
-    let task = tokio::spawn(accept(acceptor, move |stream| serve(stream, Arc::clone(&shared))));
+    let task = tokio::spawn(accept(acceptor, move |stream, _| {
+        serve(stream, Arc::clone(&shared))
+    }));
     Ok(Relay {
         address,
         passing,

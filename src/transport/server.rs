@@ -2,7 +2,7 @@
 //! correct server would.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub struct Arrived {
     pub request: HttpMessage,
     /// Why the body is not whole, if so.
     pub broken: Option<Failure>,
+    /// Who made the connection; none in memory.
+    pub peer: Option<IpAddr>,
     /// Where the answer goes. Dropping it closes the connection without an answer.
     pub answer: oneshot::Sender<Answer>,
 }
@@ -57,6 +59,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// What arrives.
     pub arrivals: mpsc::Receiver<Arrived>,
+    /// The network.
+    pub net: Net,
     task: JoinHandle<()>,
 }
 
@@ -74,16 +78,19 @@ pub async fn listen_on(net: &Net, address: SocketAddr) -> std::io::Result<Listen
     let acceptor = net.bind(address).await?;
     let address = acceptor.address()?;
     let (sender, arrivals) = mpsc::channel(QUEUE);
-    let task = tokio::spawn(accept(acceptor, move |stream| serve(stream, sender.clone())));
+    let task = tokio::spawn(accept(acceptor, move |stream, peer| {
+        serve(stream, peer, sender.clone())
+    }));
     Ok(Listener {
         address,
         arrivals,
+        net: net.clone(),
         task,
     })
 }
 
 /// Accepts connections for ever and has each served, so many at one time.
-pub(super) async fn accept<S>(mut acceptor: Acceptor, serve: impl Fn(Stream) -> S)
+pub(super) async fn accept<S>(mut acceptor: Acceptor, serve: impl Fn(Stream, Option<IpAddr>) -> S)
 where
     S: Future<Output = ()> + Send + 'static,
 {
@@ -95,8 +102,8 @@ where
         };
         while connections.try_join_next().is_some() {}
         match acceptor.accept().await {
-            Ok(stream) => {
-                let served = serve(stream);
+            Ok((stream, peer)) => {
+                let served = serve(stream, peer);
                 connections.spawn(async move {
                     served.await;
                     drop(slot);
@@ -108,11 +115,11 @@ where
     }
 }
 
-async fn serve(stream: Stream, sender: mpsc::Sender<Arrived>) {
+async fn serve(stream: Stream, peer: Option<IpAddr>, sender: mpsc::Sender<Arrived>) {
     let io = TokioIo::new(Recording::new(stream, Wire::default()));
     let service = service_fn(move |request| {
         let sender = sender.clone();
-        async move { respond(request, &sender).await }
+        async move { respond(request, peer, &sender).await }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(hyper_util::rt::TokioTimer::new())
@@ -129,6 +136,7 @@ struct Closed;
 
 async fn respond(
     request: hyper::Request<hyper::body::Incoming>,
+    peer: Option<IpAddr>,
     sender: &mpsc::Sender<Arrived>,
 ) -> Result<hyper::Response<Body>, Closed> {
     let (parts, body) = request.into_parts();
@@ -159,6 +167,7 @@ async fn respond(
         .send(Arrived {
             request: message,
             broken,
+            peer,
             answer,
         })
         .await

@@ -109,11 +109,13 @@ pub(super) fn client_steps(sample: &Sample, variant: &Variant) -> Option<Parts> 
         edits: Vec::new(),
         requests: Vec::new(),
         status: None,
+        agree: Vec::new(),
     };
     let reply = |edits: Vec<Edit>| Step::Reply {
         edits,
         requests: sample.requests.clone(),
         status: None,
+        agree: Vec::new(),
     };
     let request = sample.step.split('.').next().unwrap_or_default();
     let command = Command::sending(request)?;

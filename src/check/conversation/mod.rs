@@ -109,6 +109,11 @@ impl Conversation {
         self.session.as_deref()
     }
 
+    /// The client was told by a CIR to poll.
+    pub fn poll_is_called_for(&mut self) {
+        self.poll_promised = true;
+    }
+
     /// Whether its last login was refused and no session is in force.
     pub fn was_refused(&self) -> bool {
         self.login_refused && self.session.is_none()

@@ -86,6 +86,9 @@ impl ServerEngine {
         let owner = (user.to_ascii_lowercase(), client);
         self.end_older(&owner, &id);
         self.open_session(now_ms, id.clone(), version, owner, granted);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.cir.cookie = cookie;
+        }
         Elem::new("Login-Response")
             .with(client_id)
             .with(compose::result(200))

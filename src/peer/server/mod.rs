@@ -1,5 +1,6 @@
 //! The server engine: takes one HTTP body, gives one. Time is a number that the caller hands in.
 
+mod cir;
 mod fundamental;
 mod groups;
 mod lists;
@@ -25,6 +26,7 @@ use super::digest::Schema;
 use super::names::Names;
 use super::server_requests::server_request;
 use super::{Credentials, MEDIA_TYPE_XML, is_xml_type};
+pub use cir::{CirOffer, Hello, Sleeper, Wake, cir_text};
 pub use world::served_functions;
 use world::{Call, World};
 
@@ -117,6 +119,35 @@ pub enum ServerFault {
     RefusesChunked,
     /// Refuses a request that asks for `100 Continue`; the carrier acts on it.
     RefusesExpect,
+    // CIR; most of these are of the carrier.
+    /// Sends the text of a CIR with another cookie.
+    CirOfAnotherCookie,
+    /// Sends it with the version that the session does not speak.
+    CirOfAnotherVersion,
+    /// Sends it without a version.
+    CirWithoutVersion,
+    /// Answers no HELO.
+    CirAnswersNoHello,
+    /// Answers OK to the HELO of a session that there is not.
+    CirKnowsEverybody,
+    /// Answers no PING.
+    CirAnswersNoPing,
+    /// Never sends a CIR on an STCP channel after HELO.
+    CirIsSilent,
+    /// Does not say at HELO that data waits.
+    CirSaysNothingAtHello,
+    /// Ends its lines without CR.
+    CirWithoutCr,
+    /// Takes one STCP channel a session, ever.
+    CirTakesOneChannel,
+    /// Sends no datagrams.
+    CirSendsNoDatagram,
+    /// Says at CIRURL that nothing waits, always.
+    CirUrlSaysNothing,
+    /// Says at CIRURL that data waits, always.
+    CirUrlSaysAlways,
+    /// Answers at CIRURL with a body.
+    CirUrlHasBody,
     // Search, invitation, verification.
     /// Gives the first results of a search again when the next are asked for.
     RepeatsResults,
@@ -486,6 +517,8 @@ struct Session {
     sent: BTreeMap<String, Elem>,
     /// Negotiations so far.
     negotiations: u32,
+    /// How the client is told that data waits.
+    cir: cir::Channels,
 }
 
 /// How a session gets its messages (DL-3 to DL-5).
@@ -518,6 +551,9 @@ pub struct ServerEngine {
     /// Whether everybody and everything that a client names exists.
     hospitable: bool,
     world: World,
+    cir: CirOffer,
+    /// Who sent the request in hand.
+    peer: Option<std::net::IpAddr>,
     /// Whether a session has expired so far.
     expired: bool,
     /// Whether the message in hand is invalid, and is served all the same (a fault).
@@ -546,6 +582,8 @@ impl ServerEngine {
             open_to_all: false,
             hospitable: false,
             world: World::default(),
+            cir: CirOffer::default(),
+            peer: None,
             expired: false,
             lenient: false,
         }
@@ -939,6 +977,7 @@ impl ServerEngine {
                 delivery: Delivery::default(),
                 sent: BTreeMap::new(),
                 negotiations: 0,
+                cir: cir::Channels::default(),
             },
         );
         self.arrived(now_ms, &user);

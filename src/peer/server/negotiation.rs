@@ -48,6 +48,7 @@ impl ServerEngine {
             };
         }
         self.reconsider_messages(id);
+        let cir = self.agree_cir(id, version, tree, wish);
         let poll_min = number("ServerPollMin").map(|n| text("ServerPollMin", n.max(POLL_MIN).to_string()));
         let bearers = tree
             .elements(wish)
@@ -59,26 +60,36 @@ impl ServerEngine {
             Version::V12 => answer.with(
                 Elem::new("AgreedCapabilityList")
                     .with_all(bearers)
-                    .with_some(poll_min),
+                    .with_all(cir.methods)
+                    .with_all(cir.tcp)
+                    .with_some(poll_min)
+                    .with_some(cir.url),
             ),
             Version::V11 => {
                 let mut list = Elem::new("CapabilityList");
                 let mut bearers = bearers;
+                let (mut methods, mut port) = (cir.methods.into_iter(), cir.udp_port);
+                let mut address = cir.tcp;
                 for child in tree.elements(wish) {
                     let (name, value) = (tree.get(child).name.as_str(), tree.text(child).trim().to_owned());
                     let at_most =
                         |limit: u64| value.parse::<u64>().map_or(limit, |n| n.min(limit)).to_string();
+                    if matches!(name, "ServerPollMin" | "DefaultLanguage") {
+                        list = list.with_all(std::mem::take(&mut address));
+                    }
                     let agreed = match name {
                         "AcceptedContentLength" | "ParserSize" => Some(text(name, at_most(MAX_SIZE))),
                         "MultiTrans" => Some(text(name, at_most(MAX_TRANS))),
                         "SupportedBearer" => bearers.next(),
-                        // No CIR channel is served: the client polls.
-                        "SupportedCIRMethod" | "UDPPort" | "TCPAddress" | "TCPPort" => None,
+                        "SupportedCIRMethod" => methods.next(),
+                        "UDPPort" => port.take(),
+                        "TCPAddress" | "TCPPort" => None,
                         "ServerPollMin" => poll_min.clone(),
                         _ => Some(text(name, value)),
                     };
                     list = list.with_some(agreed);
                 }
+                let list = list.with_all(address);
                 answer.with(copy_client_id(tree, request)).with(list)
             }
         }
