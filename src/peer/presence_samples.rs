@@ -1,5 +1,5 @@
 //! Requests about presence with contents of every kind. The word behind the point names a use
-//! (`GetWatcherList-Request.most`) or presence attributes (`GetPresence-Request.Alias+StatusText`).
+//! (`GetWatcherList-Request.most`) or presence attributes (`GetPresence-Request.StatusText+Alias`).
 
 use crate::message::{Elem, text};
 use crate::spec::{Group, Version};
@@ -95,13 +95,12 @@ fn all(version: Version) -> Vec<&'static str> {
     std::iter::once("OnlineStatus").chain(published).collect()
 }
 
-/// Attributes by their names; none when the version does not have one of them.
+/// Attributes by their names, in the order of the model; none when the version does not have one of them.
 fn attributes(version: Version, words: &str) -> Option<Vec<&'static str>> {
     let known = all(version);
-    words
-        .split('+')
-        .map(|word| known.iter().copied().find(|a| *a == word))
-        .collect()
+    let words: Vec<&str> = words.split('+').collect();
+    let has_all = words.iter().all(|word| known.contains(word));
+    has_all.then(|| known.into_iter().filter(|a| words.contains(a)).collect())
 }
 
 fn sub_list(version: Version) -> Elem {
@@ -240,7 +239,7 @@ mod tests {
     fn words_select_attributes() {
         assert_eq!(
             attributes(Version::V11, "Alias+StatusText"),
-            Some(vec!["Alias", "StatusText"])
+            Some(vec!["StatusText", "Alias"])
         );
         assert_eq!(attributes(Version::V11, "InfoLink"), None);
         assert_eq!(attributes(Version::V12, "default"), None);

@@ -205,12 +205,18 @@ impl ServerEngine {
         }
         let key = (call.user.clone(), self.canonical(&address));
         let reactive = &mut self.world.presence.reactive;
-        match self.fault {
-            Some(ServerFault::KeepsAuthorisation) => {}
-            Some(ServerFault::DeniesAfterCancel) => {
-                if let Some(entry) = reactive.get_mut(&key) {
-                    entry.decision = Decision::Denied;
-                }
+        let entry = reactive.get_mut(&key).filter(|r| r.told);
+        // A fault shows once: the next request of the same kind makes good for it.
+        match (self.fault, entry) {
+            (Some(ServerFault::KeepsAuthorisation), Some(entry))
+                if matches!(entry.decision, Decision::Granted(_)) =>
+            {
+                entry.told = false;
+            }
+            (Some(ServerFault::DeniesAfterCancel), Some(entry))
+                if matches!(entry.decision, Decision::Granted(_)) =>
+            {
+                entry.decision = Decision::Denied;
             }
             _ => {
                 reactive.remove(&key);
