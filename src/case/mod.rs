@@ -52,6 +52,24 @@ pub struct Case {
     pub line: usize,
 }
 
+/// Whether a request, as a step names it, is of the session core: what it does ends with the session.
+fn is_of_session(request: &str) -> bool {
+    let primitive = request.split('.').next().unwrap_or(request);
+    matches!(
+        primitive,
+        "Login-Request"
+            | "Logout-Request"
+            | "KeepAlive-Request"
+            | "Polling-Request"
+            | "ClientCapability-Request"
+            | "Service-Request"
+            | "GetSPInfo-Request"
+            | "StopSearch-Request"
+            | "WV-CSP-VersionDiscovery-Request"
+            | "Status"
+    )
+}
+
 impl Case {
     /// The group of a case: the code of its first item (`KALIVE`).
     pub fn group(&self) -> &str {
@@ -59,6 +77,27 @@ impl Case {
             .first()
             .and_then(|i| i.as_str().split('-').nth(1))
             .unwrap_or("")
+    }
+
+    /// Whether it must have the accounts to itself: it does something for which a user is known beyond the
+    /// session. Presence, messages and lists are shared by all sessions of a user, so that two such cases at
+    /// one time would see each other.
+    pub fn needs_accounts_alone(&self) -> bool {
+        fn leaves_session(steps: &[Step]) -> bool {
+            steps.iter().any(|step| match step {
+                Step::Send { primitives, .. } => primitives.iter().any(|p| !is_of_session(p)),
+                Step::Receive { .. } | Step::Nothing { .. } => true,
+                Step::Repeat { steps, .. } => leaves_session(steps),
+                _ => false,
+            })
+        }
+        let only_refused = ["generated", "negative"]
+            .iter()
+            .all(|w| self.tags.iter().any(|t| t == w));
+        !only_refused
+            && [&self.preconditions, &self.procedure, &self.after]
+                .into_iter()
+                .any(|s| leaves_session(s))
     }
 
     /// Whether it logs one user in from two clients at a time.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Shared by all cases of a run.
 #[derive(Debug)]
@@ -16,6 +16,23 @@ pub struct Guest {
     limit: u32,
     /// Wrong logins in a row, by user in lower case.
     wrong: Mutex<BTreeMap<String, u32>>,
+    /// Who has the accounts: one case alone, or several that leave nothing behind.
+    accounts: RwLock<()>,
+}
+
+/// A case's hold on the accounts, until it is dropped.
+#[derive(Debug)]
+pub enum Hold<'g> {
+    /// Nobody else uses them.
+    Alone {
+        /// Held until the case ends.
+        _guard: RwLockWriteGuard<'g, ()>,
+    },
+    /// Others use them as well.
+    Shared {
+        /// Held until the case ends.
+        _guard: RwLockReadGuard<'g, ()>,
+    },
 }
 
 impl Guest {
@@ -26,6 +43,19 @@ impl Guest {
             told: Notify::new(),
             limit,
             wrong: Mutex::default(),
+            accounts: RwLock::new(()),
+        }
+    }
+
+    /// Waits until a case may use the accounts.
+    pub async fn accounts(&self, alone: bool) -> Hold<'_> {
+        match alone {
+            true => Hold::Alone {
+                _guard: self.accounts.write().await,
+            },
+            false => Hold::Shared {
+                _guard: self.accounts.read().await,
+            },
         }
     }
 

@@ -61,6 +61,7 @@ pub enum Stop {
 /// Runs one case.
 pub async fn run_case(suite: &Suite, target: &ServerTarget, case: &Case, version: Version) -> CaseOutput {
     let _turn = target.clock.turn(case.lets_time_pass()).await;
+    let _accounts = target.guest.accounts(case.needs_accounts_alone()).await;
     play(Runner::new(suite, target, case, version)).await
 }
 
