@@ -41,6 +41,7 @@ pub struct RawEdit {
     poll: Option<bool>,
     status: Option<u16>,
     poll_min: Option<u32>,
+    grant_nothing: Option<bool>,
     chunked: Option<bool>,
     expect_continue: Option<bool>,
 }
@@ -80,6 +81,8 @@ pub enum Edit {
     Status(u16),
     /// Agrees on so many seconds between polls, where the version has ServerPollMin.
     PollMin(u32),
+    /// Refuses every function that was wanted (Service-Response).
+    GrantNothing,
     /// After encoding: replaces this text by that, everywhere.
     Replace(String, String),
     /// After encoding: keeps only so many octets.
@@ -111,7 +114,7 @@ pub enum Edit {
 }
 
 const ONE_KIND: &str = "an edit needs exactly one of drop, double, swap, set, rename, namespace, add, attribute, \
-     poll, poll-min, status, replace, truncate, bytes, prepend, charset, media-type, http-status, method, silent, close, twice, \
+     poll, poll-min, grant-nothing, status, replace, truncate, bytes, prepend, charset, media-type, http-status, method, silent, close, twice, \
      empty, chunked, expect-continue";
 
 impl RawEdit {
@@ -130,6 +133,7 @@ impl RawEdit {
             self.poll.is_some(),
             self.status.is_some(),
             self.poll_min.is_some(),
+            self.grant_nothing.is_some(),
             self.replace.is_some(),
             self.truncate.is_some(),
             self.bytes.is_some(),
@@ -200,6 +204,10 @@ impl TryFrom<RawEdit> for Edit {
                 poll_min: Some(seconds),
                 ..
             } => Edit::PollMin(seconds),
+            RawEdit {
+                grant_nothing: Some(true),
+                ..
+            } => Edit::GrantNothing,
             RawEdit {
                 replace: Some(from),
                 with,
@@ -288,6 +296,7 @@ impl std::fmt::Display for Edit {
             ),
             Edit::Attribute(path, name, value) => write!(f, "{path} has the attribute {name}=`{value}`"),
             Edit::PollMin(seconds) => write!(f, "ServerPollMin is {seconds}"),
+            Edit::GrantNothing => f.write_str("nothing is granted"),
             Edit::Status(code) => write!(f, "Status {code} stands in the place of the primitive"),
             Edit::Poll(on) => write!(f, "Poll is {}", if *on { "T" } else { "F" }),
             Edit::Replace(from, with) => write!(f, "`{from}` is replaced by `{with}` in the octets"),
@@ -420,12 +429,13 @@ impl Draft {
             | Edit::Poll(_)
             | Edit::Status(_)
             | Edit::PollMin(_)
+            | Edit::GrantNothing
             | Edit::Twice => {
                 let tree = self.tree.as_mut().ok_or("there is no message to edit")?;
                 let before = tree.clone();
                 edit_tree(tree, version, edit, kept)?;
                 // Setting a value that happens to be there is no mistake of the case.
-                if *tree == before && !matches!(edit, Edit::Set(..) | Edit::PollMin(_)) {
+                if *tree == before && !matches!(edit, Edit::Set(..) | Edit::PollMin(_) | Edit::GrantNothing) {
                     return Err(format!("an edit changes nothing: {edit:?}"));
                 }
             }
@@ -513,6 +523,7 @@ fn edit_tree(
         }
         Edit::Poll(on) => set_poll(tree, version, *on),
         Edit::PollMin(seconds) => set_poll_min(tree, *seconds)?,
+        Edit::GrantNothing => grant_nothing(tree)?,
         Edit::Status(code) => {
             let contents = tree.walk(tree.root());
             let contents = contents
@@ -545,6 +556,23 @@ fn edit_tree(
 }
 
 /// Sets the Poll flag that is there, or puts one where the version has it.
+/// `Functions` of an answer to service negotiation with an empty tree: nothing is granted (SN-2).
+fn grant_nothing(tree: &mut Tree) -> Result<(), String> {
+    let response = Path::parse("Service-Response")
+        .ok()
+        .and_then(|p| p.first(tree))
+        .ok_or("there is no Service-Response whose functions could be refused")?;
+    if let Some(old) = tree.child(response, "Functions") {
+        tree.detach(old);
+    }
+    let namespace = tree.get(response).namespace.clone();
+    let place = usize::from(tree.child(response, "ClientID").is_some());
+    let functions = tree.detached("Functions", namespace.clone());
+    tree.attach(response, functions, place);
+    tree.push(functions, "WVCSPFeat", namespace);
+    Ok(())
+}
+
 /// ServerPollMin of what was agreed: changed, or put where the models have it.
 fn set_poll_min(tree: &mut Tree, seconds: u32) -> Result<(), String> {
     let list = tree

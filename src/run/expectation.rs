@@ -93,7 +93,10 @@ pub fn outcome(expected: &Expected, answer: &Answer, tests: &[Test]) -> Outcome 
 
 fn mentions_code(condition: &Condition) -> bool {
     match condition {
-        Condition::In(path, _) | Condition::NotIn(path, _) | Condition::Class(path, _) => {
+        Condition::In(path, _)
+        | Condition::InOrAbsent(path, _)
+        | Condition::NotIn(path, _)
+        | Condition::Class(path, _) => {
             path.names().last() == Some("Code")
         }
         _ => false,
