@@ -365,7 +365,8 @@ fn group_examples_are_answered_as_printed() {
             message(Version::V11, Some("s"), None, replies)
         } else {
             let mut server = server().hospitable();
-            client.learn(&ask(&mut server, &client.request("Login-Request").unwrap()).unwrap());
+            let login = client.request("Login-Request").unwrap();
+            client.learn(&ask(&mut server, &login).unwrap());
             if asked.name() == "SubscribeGroupNotice-Request" || asked.name() == "LeaveGroup-Request" {
                 // Only who has joined is asked for, and may leave.
                 let mut joined = client.request("JoinGroup-Request").unwrap();

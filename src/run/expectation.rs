@@ -96,9 +96,7 @@ fn mentions_code(condition: &Condition) -> bool {
         Condition::In(path, _)
         | Condition::InOrAbsent(path, _)
         | Condition::NotIn(path, _)
-        | Condition::Class(path, _) => {
-            path.names().last() == Some("Code")
-        }
+        | Condition::Class(path, _) => path.names().last() == Some("Code"),
         _ => false,
     }
 }

@@ -1,5 +1,7 @@
 //! A lane: one client of the lower tester with what it knows of its session.
 
+use std::collections::BTreeSet;
+
 use crate::base::ItemId;
 use crate::check::conversation::Conversation;
 use crate::message::{Path, Tree};
@@ -20,6 +22,8 @@ pub struct Lane {
     pub answer: Option<(Answer, u32)>,
     /// Items that the last answer broke.
     pub breaches: Vec<ItemId>,
+    /// Items that any answer of this case broke.
+    pub broken: BTreeSet<ItemId>,
     /// Names of the last request.
     pub asked: String,
     /// Sessions that were opened here and not logged out.
@@ -40,6 +44,7 @@ impl Lane {
             conversation: Conversation::new(Role::Server),
             answer: None,
             breaches: Vec::new(),
+            broken: BTreeSet::new(),
             asked: String::new(),
             open: Vec::new(),
             inbox: Inbox::default(),

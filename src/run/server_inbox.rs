@@ -16,7 +16,7 @@ use crate::verdict::{Part, Place};
 
 use super::conclude::millis;
 use super::expectation::Answer;
-use super::judge::{Values, condition};
+use super::judge::{Values, condition, first_code};
 use super::server_iut::{Phase, Runner, Stop};
 
 /// Longest time between two polls that look for a request, and shortest.
@@ -104,12 +104,17 @@ impl Runner<'_> {
         let found = self.look_for(wanted).await?;
         let Some(index) = found else {
             let text = format!("no {wanted} came");
+            let refused = self.refused_poll(lane)?;
+            let poll = self.judge.own("POLL", 1);
             let lane = self.lane(lane)?;
-            let breaches: Vec<ItemId> = match &lane.answer {
-                // What came broke a rule of its own, and may have been it.
-                Some((Answer::Message(_) | Answer::Unreadable(_), _)) => lane.breaches.clone(),
-                _ => Vec::new(),
-            };
+            // What came and broke a rule of its own may have been it; and a server that refuses polls has told
+            // nothing.
+            let breaches: Vec<ItemId> = lane
+                .broken
+                .iter()
+                .cloned()
+                .chain(refused.then_some(poll))
+                .collect();
             let failed = lane.answer.as_ref().and_then(|(a, _)| match a {
                 Answer::Failed(failure) => Some(failure.to_string()),
                 _ => None,
@@ -280,6 +285,18 @@ impl Runner<'_> {
     fn failed(&mut self, lane: &str) -> Result<bool, Stop> {
         let answer = self.lane(lane)?.answer.as_ref().map(|(a, _)| a);
         Ok(matches!(answer, Some(Answer::Failed(_) | Answer::Refused(_))))
+    }
+
+    /// Whether the last poll was answered by a refusal.
+    fn refused_poll(&mut self, lane: &str) -> Result<bool, Stop> {
+        let lane = self.lane(lane)?;
+        let answer = lane.answer.as_ref().map(|(a, _)| a);
+        Ok(lane.asked == "Polling-Request"
+            && match answer {
+                Some(Answer::Message(m)) => first_code(&m.tree).is_some_and(|c| c >= 400),
+                Some(Answer::Refused(_)) => true,
+                _ => false,
+            })
     }
 
     /// One poll; whether the answer promises more.

@@ -561,6 +561,7 @@ impl<'a> Runner<'a> {
         lane.answer = Some((answer, number));
         lane.carried_oddly =
             encoded.chunked || encoded.expect_continue || encoded.media_type != MEDIA_TYPE_XML;
+        lane.broken.extend(breaches.iter().cloned());
         lane.breaches = breaches;
         lane.asked = asked;
         Ok(())

@@ -28,6 +28,8 @@ impl Conversation {
             return out;
         };
         let Some(given) = Envelope::of(tree) else {
+            // Something came, though nobody can tell what.
+            self.poll_promised &= !polled;
             return out;
         };
         if polled && std::mem::take(&mut self.poll_promised) {

@@ -79,7 +79,10 @@ impl ServerEngine {
             .unwrap_or(self.config.max_keep_alive)
             .min(self.config.max_keep_alive);
         let id = if self.fault == Some(ServerFault::SharesSessionId) {
-            "im#the-only-session".to_owned()
+            format!(
+                "im#the-only-session-of-{}",
+                user.to_ascii_lowercase().replace([':', '@'], "-")
+            )
         } else {
             format!("im#{:016x}", self.random.u64(..))
         };

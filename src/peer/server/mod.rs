@@ -79,8 +79,10 @@ pub enum ServerFault {
     StopsAfterBrokenRequest,
     /// Says success to a request that it cannot serve.
     SucceedsAlways,
-    /// Serves functions that it did not grant.
+    /// Serves functions that it did not grant. The correct reference grants all: this one withholds some.
     ServesWhatItRefused,
+    /// Withholds functions, and refuses them with a code of another meaning.
+    CodeOfRefused,
     /// Sends messages longer than the client can parse.
     IgnoresParserSize,
     /// Lets sessions live for ever.
@@ -109,7 +111,7 @@ pub enum ServerFault {
     RefusesLargeNumbers,
     /// Takes negotiations of another client than logged in.
     TakesAnyClient,
-    /// Starts an invitation at every poll after service negotiation.
+    /// Withholds invitations, and starts one at every poll after service negotiation.
     SendsUnwantedRequests,
     /// Starts several transactions at every poll after capability negotiation.
     SendsManyRequests,

@@ -115,6 +115,12 @@ impl ServerEngine {
         if self.fault == Some(ServerFault::RefusesUnwanted) {
             refused.extend(["MDELIV".to_owned(), "FWMSG".to_owned()]);
         }
+        refused.extend(
+            self.withheld()
+                .iter()
+                .map(|f| (*f).to_owned())
+                .filter(|f| wanted.contains(f)),
+        );
         let named = |functions: &Functions| {
             let paths = services::paths(syntax, version, functions);
             contents::service_tree(&paths.iter().map(String::as_str).collect::<Vec<_>>())
@@ -159,10 +165,23 @@ impl ServerEngine {
             !functions.is_empty() && refused.is_some_and(|r| functions.iter().all(|f| r.contains(f)));
         if not_granted {
             let serves = self.fault == Some(ServerFault::ServesWhatItRefused);
-            return Some(if serves { 200 } else { 506 });
+            return Some(match self.fault {
+                _ if serves => 200,
+                Some(ServerFault::CodeOfRefused) => 403,
+                _ => 506,
+            });
         }
         let offered = functions.is_empty() || functions.iter().any(|f| self.config.functions.contains(f));
         (!offered).then_some(405)
+    }
+
+    /// Functions that a faulty server does not grant although it has them.
+    fn withheld(&self) -> &'static [&'static str] {
+        match self.fault {
+            Some(ServerFault::ServesWhatItRefused | ServerFault::CodeOfRefused) => &["STSRC"],
+            Some(ServerFault::SendsUnwantedRequests) => &["INVIT"],
+            _ => &[],
+        }
     }
 
     /// The document that answers a version discovery: every version this server speaks (Q17).

@@ -64,7 +64,7 @@ async fn talk(
     let address = Address::of(net, acceptor.address().unwrap());
     let began = Instant::now();
     let server = async {
-        let mut stream = acceptor.accept().await.unwrap();
+        let (mut stream, _) = acceptor.accept().await.unwrap();
         let mut came = String::new();
         let mut piece = [0; 1024];
         for (wait_for, say) in [(until, first), (end, last)] {
