@@ -262,6 +262,11 @@ fn capability(
     let agreed_cir = texts(given, list, "SupportedCIRMethod");
     let (address, port) = (given.child(list, "TCPAddress"), given.child(list, "TCPPort"));
     let stcp = agreed_cir.iter().any(|m| m == "STCP");
+    // A word that is none of the methods is the affair of the rule about enumerations; which it stands for is open.
+    let known = ["WAPSMS", "WAPUDP", "SUDP", "STCP", "SHTTP"];
+    if agreed_cir.iter().any(|m| !known.contains(&m.as_str())) {
+        return out;
+    }
     if stcp || address.is_some() || port.is_some() {
         out.push(Found {
             group: "CCAPAB",

@@ -229,7 +229,12 @@ impl Runner<'_> {
             },
         });
         if found.is_some() {
-            return self.unmet(item, &rule, text, place);
+            // What was broken may not have been answered in a way that the server could take for an answer.
+            let broken: Vec<ItemId> = self.lane(&wanted.lane)?.broken.iter().cloned().collect();
+            return match broken.is_empty() {
+                true => self.unmet(item, &rule, text, place),
+                false => self.blocked(item, &rule, text, &broken, place),
+            };
         }
         if self.phase == Phase::Procedure {
             self.judge.charge(item, &rule, true, text, place);

@@ -49,8 +49,9 @@ struct Seen<'a> {
     kinds: BTreeSet<MessageKind>,
     /// Primitives of both sides.
     primitives: BTreeSet<String>,
-    /// Items that passed because a message of a kind was a refusal, or was sent at all: by rule.
-    evidence: Vec<(MessageKind, String, ItemId)>,
+    /// Items that passed because a message of a kind was a refusal, or was sent at all: by rule, and whether
+    /// it was the first of its kind in the case.
+    evidence: Vec<(MessageKind, String, ItemId, bool)>,
 }
 
 impl<'a> Baseline<'a> {
@@ -112,22 +113,28 @@ impl<'a> Baseline<'a> {
             self.judged.insert(criterion.item.clone());
             let place = criterion.places.first().and_then(|p| p.exchange);
             if criterion.verdict == Verdict::Pass
-                && let Some(kind) = place.and_then(|n| by_exchange.get(&n))
+                && let Some((number, kind)) = place.and_then(|n| by_exchange.get_key_value(&n))
             {
-                seen.evidence
-                    .push((kind.clone(), criterion.rule.clone(), criterion.item.clone()));
+                let first = by_exchange.iter().find(|(_, k)| *k == kind).map(|(n, _)| n);
+                seen.evidence.push((
+                    kind.clone(),
+                    criterion.rule.clone(),
+                    criterion.item.clone(),
+                    first == Some(number),
+                ));
             }
         }
         self.units.push(seen);
     }
 
-    /// Items that passed by a rule whose name ends so, on the evidence of messages of a kind.
-    pub fn evidence(&self, kind: &MessageKind, rule: &dyn Fn(&str) -> bool) -> BTreeSet<ItemId> {
+    /// Items that passed by such a rule on the evidence of messages of a kind. `first`: only of the first of
+    /// its kind in the case; without that one, the case may not come as far as to a second.
+    pub fn evidence(&self, kind: &MessageKind, rule: &dyn Fn(&str) -> bool, first: bool) -> BTreeSet<ItemId> {
         self.units
             .iter()
             .flat_map(|u| &u.evidence)
-            .filter(|(k, r, _)| k == kind && rule(r))
-            .map(|(.., item)| item.clone())
+            .filter(|(k, r, _, is_first)| k == kind && rule(r) && (*is_first || !first))
+            .map(|(_, _, item, _)| item.clone())
             .collect()
     }
 

@@ -110,7 +110,7 @@ impl Maker<'_> {
             let refused = |rule: &str| {
                 rule.ends_with("is answered by a refusal") || rule.ends_with("a refusal or an empty body")
             };
-            let expected = self.by_evidence(&refused);
+            let expected = self.by_evidence(&refused, false);
             let edit = Edit::Set(path, "200".into());
             self.push(
                 out,
@@ -127,7 +127,7 @@ impl Maker<'_> {
                 self.push(out, "silent", "no answer", vec![Edit::Close], silent);
             }
             Role::Client => {
-                let sent = self.by_evidence(&|rule| rule.ends_with("is sent"));
+                let sent = self.by_evidence(&|rule| rule.ends_with("is sent"), true);
                 self.push(out, "silent", "no answer", vec![Edit::Close], sent);
             }
         }
@@ -207,8 +207,8 @@ impl Maker<'_> {
         expected
     }
 
-    fn by_evidence(&self, rule: &dyn Fn(&str) -> bool) -> BTreeMap<ItemId, Strength> {
-        let items = self.baseline.evidence(self.kind, rule);
+    fn by_evidence(&self, rule: &dyn Fn(&str) -> bool, first: bool) -> BTreeMap<ItemId, Strength> {
+        let items = self.baseline.evidence(self.kind, rule, first);
         items
             .into_iter()
             .filter_map(|id| {
