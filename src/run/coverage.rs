@@ -271,6 +271,8 @@ impl Place<'_> {
                 // 1.1 ends a session by Disconnect, 1.2 by Status.
                 ("T06", "Status") => self.version == Version::V12,
                 ("T06", "Disconnect") => self.version == Version::V11,
+                // It answers the question whether notices are on, which no command makes a client ask.
+                ("T56", "SubscribeGroupNotice-Response") => self.role == Role::Server,
                 (id, "Status") => self.role == Role::Client && id == self.varied_status(),
                 _ => true,
             })

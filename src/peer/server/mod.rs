@@ -201,6 +201,10 @@ pub enum ServerFault {
     CancelsFinished,
 
     // Presence.
+    /// Takes contact lists and finds nobody on them.
+    IgnoresContactLists,
+    /// Cannot subscribe with AutoSubscribe T, and says so by a code of another meaning.
+    FailsAutoSubscribe,
     /// Tells no watcher of a change.
     NotifiesNobody,
     /// Tells nothing when a subscription begins.
@@ -328,6 +332,10 @@ pub enum ServerFault {
     IgnoresReceiveList,
 
     // Messages.
+    /// Sends what is for a group to everybody.
+    TellsGroupToAll,
+    /// Pushes what it announces as well.
+    PushesAnnounced,
     /// Accepts messages and delivers none.
     LosesMessages,
     /// Accepts messages for users without a session, and forgets them.

@@ -135,6 +135,7 @@ impl ServerEngine {
             true => Elem::new("NewMessage").with(info).with_some(stored.content()),
             false => Elem::new("MessageNotification").with(info),
         };
+        let to_whom = Some(to.clone());
         let last_first = self.fault == Some(ServerFault::LastMessageFirst);
         let stored = self.world.messages.messages.get_mut(id);
         if let Some(to) = stored.and_then(|m| m.waiting.get_mut(user)) {
@@ -145,6 +146,16 @@ impl ServerEngine {
             return;
         }
         self.deliver_in(session, &|_| request.clone());
+        if !push && self.fault == Some(ServerFault::PushesAnnounced) {
+            let again = self.world.messages.messages.get(id).zip(to_whom);
+            let pushed = again.map(|(stored, to)| {
+                let info = stored.info(id, &to);
+                Elem::new("NewMessage").with(info).with_some(stored.content())
+            });
+            if let Some(pushed) = pushed {
+                self.deliver_in(session, &|_| pushed.clone());
+            }
+        }
     }
 
     /// A message waits for a user no longer: delivered (200), rejected (538), forwarded (541), expired (542).

@@ -109,6 +109,14 @@ impl ServerEngine {
             let told = Elem::new("Group").with(named());
             out.to(member, told, Some(address.clone()));
         }
+        if self.fault == Some(ServerFault::TellsGroupToAll) {
+            for account in self.config.accounts.clone() {
+                let user = self.canonical(&account.user);
+                if user != call.user && self.joined(group, &user).is_none() {
+                    out.to(user, Elem::new("Group").with(named()), Some(address.clone()));
+                }
+            }
+        }
     }
 
     /// A private message to somebody in a group.

@@ -130,6 +130,9 @@ impl ServerEngine {
         let targets = self.targets(call);
         let asked = self.selection_of(call);
         let auto = call.text("AutoSubscribe").as_deref() == Some("T");
+        if auto && self.fault == Some(ServerFault::FailsAutoSubscribe) {
+            return compose::status(403);
+        }
         let mut wanted: Vec<(Option<String>, BTreeSet<String>)> = Vec::new();
         for user in &targets.users {
             wanted.push((None, BTreeSet::from([user.clone()])));

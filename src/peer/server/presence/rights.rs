@@ -65,7 +65,7 @@ impl ServerEngine {
         }
         let on = |list: &str| {
             let contacts = self.contacts_of(list).unwrap_or_default();
-            contacts.iter().any(|c| c == requester)
+            self.fault != Some(ServerFault::IgnoresContactLists) && contacts.iter().any(|c| c == requester)
         };
         let of_lists: Vec<&Attributes> = lists
             .map(|l| {
