@@ -49,9 +49,10 @@ fn reasons(finished: &Finished) -> Vec<String> {
         .collect()
 }
 
+/// But for CIR: a reference client with a driver acts when it is told to, and would listen only then.
 #[test]
 fn the_reference_client_passes_every_written_case() {
-    let finished = driven(&reference(), "role(client) - tag(generated)", TIMERS);
+    let finished = driven(&reference(), "role(client) - tag(generated) - group(CIR)", TIMERS);
     let verdicts = finished.case_verdicts();
     assert!(verdicts.len() >= 20, "{verdicts:?}");
     let bad: Vec<_> = verdicts.iter().filter(|(_, v)| *v != "pass").collect();

@@ -141,7 +141,7 @@ fn client(version: Version) -> ClientEngine {
         version,
         credentials: Credentials {
             user: "wv:someone@example.com".to_owned(),
-            password: "any".to_owned(),
+            password: "any-password-9".to_owned(),
         },
         client_id: "http://client.example/".to_owned(),
         cookie: "cookie-7".to_owned(),
@@ -227,7 +227,7 @@ fn what_a_client_breaks_is_found() {
 /// A login by digest is no evidence about passwords; with the password the digest is judged.
 #[test]
 fn a_login_by_digest_is_one_about_digests() {
-    let accounts = "{A: {user: \"wv:someone@example.com\", password: any}}";
+    let accounts = "{A: {user: \"wv:someone@example.com\", password: any-password-9}}";
     for (accounts, digest) in [(accounts, "pass"), ("{}", "na")] {
         let watched = Watched::for_accounts(accounts);
         let mut engine = client(Version::V12);
@@ -275,7 +275,7 @@ fn silence_after_logout_is_proven_by_the_next_login() {
 /// A session that nobody gave, after a login that was refused, is what that login is about.
 #[test]
 fn an_invented_session_after_a_refusal_is_charged_to_the_refusal() {
-    let watched = Watched::for_accounts("{A: {user: \"wv:someone@example.com\", password: another}}");
+    let watched = Watched::for_accounts("{A: {user: \"wv:someone@example.com\", password: another-word-9}}");
     let mut engine = client(Version::V12).with_fault(Some(ClientFault::IgnoresRefusedLogin));
     act(&watched, &mut engine, Act::Login);
     act(&watched, &mut engine, Act::KeepAlive);

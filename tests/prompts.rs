@@ -93,7 +93,7 @@ fn start(dir: &std::path::Path) -> Child {
     let profile = dir.join("phone.yaml");
     std::fs::write(&profile, PROFILE).unwrap();
     Command::new(env!("CARGO_BIN_EXE_imps-scr"))
-        .args(["run", "--prompt", "--profile"])
+        .args(["run", "--prompt", "--filter", common::CORE, "--profile"])
         .arg(&profile)
         .arg("--out")
         .arg(dir.join("out"))

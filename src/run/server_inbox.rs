@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::base::ItemId;
 use crate::case::{Condition, Reply, Test, Wanted};
 use crate::codec::deviation::{Draft, Sending};
@@ -188,7 +186,6 @@ impl Runner<'_> {
 
     /// Judges that no such request came to a lane in this procedure.
     pub(super) async fn nothing(&mut self, wanted: &Wanted, item: &ItemId, window: bool) -> Result<(), Stop> {
-        let since = Instant::now();
         let mut waited = Duration::ZERO;
         self.drain(&wanted.lane).await?;
         if window {
@@ -223,10 +220,8 @@ impl Runner<'_> {
                 true => "fence and window".to_owned(),
                 false => "fence".to_owned(),
             },
-            waited_ms: match waited.is_zero() {
-                true => millis(since.elapsed()),
-                false => millis(waited),
-            },
+            // A fence is no matter of time.
+            waited_ms: millis(waited),
         });
         if found.is_some() {
             // What was broken may not have been answered in a way that the server could take for an answer.

@@ -381,7 +381,7 @@ impl<'a> Runner<'a> {
                 Some(c) => c.clone(),
                 None if self.case.tags.iter().any(|t| t == "no-account") => Credentials {
                     user: self.predefined("unknown-user").unwrap_or_default(),
-                    password: "none".to_owned(),
+                    password: "password-of-nobody".to_owned(),
                 },
                 None => {
                     return Err(Stop::Inconclusive(format!(
