@@ -13,7 +13,7 @@ pub use cover::{Aspect, Cover};
 pub use load::check;
 pub use load::{Cases, load};
 pub use step::{
-    ChannelAction, ChannelSign, CirMethod, Condition, Expected, Fence, Incoming, Reply, Step, Test, Wait,
+    ChannelAction, ChannelSign, CirMethod, Codes, Condition, Expected, Fence, Incoming, Reply, Step, Test, Wait,
     Wanted, account_of,
 };
 

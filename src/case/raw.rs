@@ -11,7 +11,7 @@ use crate::spec::{Role, Version};
 
 use super::Cover;
 use super::step::{
-    ChannelAction, ChannelSign, CirMethod, Condition, Expected, Fence, Incoming, Reply, Step, Test, Wait,
+    ChannelAction, ChannelSign, CirMethod, Codes, Condition, Expected, Fence, Incoming, Reply, Step, Test, Wait,
     Wanted,
 };
 
@@ -93,6 +93,7 @@ pub struct RawStep {
     silent: Option<Vec<String>>,
     wait: Option<RawWait>,
     settled_by: Option<Vec<u16>>,
+    excused_by: Option<Vec<u16>>,
     receive: Option<String>,
     nothing: Option<String>,
     #[serde(rename = "match")]
@@ -216,8 +217,10 @@ impl RawStep {
                 "`http-status` is for answers, `method` and `expect-continue` for requests".to_owned(),
             );
         }
-        if let Some(code) = self.settled_by.iter().flatten().find(|c| **c < 400) {
-            return Err(format!("`settled-by` is for refusals; {code} says success"));
+        for (name, codes) in [("settled-by", &self.settled_by), ("excused-by", &self.excused_by)] {
+            if let Some(code) = codes.iter().flatten().find(|c| **c < 400) {
+                return Err(format!("`{name}` is for refusals; {code} says success"));
+            }
         }
         let tests = self
             .tests
@@ -250,8 +253,11 @@ impl RawStep {
                 lane,
                 item: self.item.clone(),
                 tests,
-                decline: self.decline.clone().unwrap_or_default(),
-                settled_by: self.settled_by.clone().unwrap_or_default(),
+                codes: Codes {
+                    decline: self.decline.clone().unwrap_or_default(),
+                    settled_by: self.settled_by.clone().unwrap_or_default(),
+                    excused_by: self.excused_by.clone().unwrap_or_default(),
+                },
             },
             RawStep {
                 receive: Some(names), ..
@@ -477,6 +483,7 @@ impl RawStep {
             ("within", self.within.is_some(), on || nothing),
             ("decline", self.decline.is_some(), expect),
             ("settled-by", self.settled_by.is_some(), expect),
+            ("excused-by", self.excused_by.is_some(), expect),
             ("requests", self.requests.is_some(), reply),
             ("from", self.from.is_some(), self.keep.is_some()),
             ("silent", self.silent.is_some(), fence),

@@ -29,10 +29,8 @@ pub enum Step {
         item: Option<ItemId>,
         /// Further conditions.
         tests: Vec<Test>,
-        /// Codes by which the peer says that it does not have this: the items become `na` unless claimed.
-        decline: Vec<u16>,
-        /// Codes that fulfil the expectation as well, and end the case: nothing is left to be done.
-        settled_by: Vec<u16>,
+        /// Codes with a meaning of their own here.
+        codes: Codes,
     },
     /// Server under test: a request of the server must come to a lane, which polls for it.
     Receive {
@@ -252,6 +250,17 @@ pub struct Fence {
     pub command: Option<Command>,
 }
 
+/// Codes in an answer that mean more than the expectation says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Codes {
+    /// The peer says that it does not have this: the items become `na` unless claimed.
+    pub decline: Vec<u16>,
+    /// They fulfil the expectation as well, and end the case: nothing is left to be done.
+    pub settled_by: Vec<u16>,
+    /// They will do as well: the conditions are not asked, and the case goes on.
+    pub excused_by: Vec<u16>,
+}
+
 /// What a server must answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
@@ -444,17 +453,19 @@ impl std::fmt::Display for Step {
                 lane,
                 item,
                 tests,
-                decline,
-                settled_by,
+                codes,
             } => {
                 write!(f, "{lane} gets {expected}{}", Charged(item.as_ref()))?;
                 lines(f, tests)?;
                 let listed = |codes: &[u16]| codes.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
-                if !settled_by.is_empty() {
-                    write!(f, "\n- {} fulfils it too, and ends the case", listed(settled_by))?;
+                if !codes.settled_by.is_empty() {
+                    write!(f, "\n- {} fulfils it too, and ends the case", listed(&codes.settled_by))?;
                 }
-                if !decline.is_empty() {
-                    write!(f, "\n- the peer may decline with {}", listed(decline))?;
+                if !codes.excused_by.is_empty() {
+                    write!(f, "\n- {} will do as well", listed(&codes.excused_by))?;
+                }
+                if !codes.decline.is_empty() {
+                    write!(f, "\n- the peer may decline with {}", listed(&codes.decline))?;
                 }
                 Ok(())
             }

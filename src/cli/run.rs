@@ -64,9 +64,9 @@ pub struct Args {
     /// Only these cases, for example 'group(KALIVE) | item(CSP-LOGINP-*) - tag(generated)'
     #[arg(long, value_name = "EXPR")]
     pub(super) filter: Option<String>,
-    /// Cases at one time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
-    jobs: u8,
+    /// Cases at one time [default: 1, and 8 against the embedded reference]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: Option<u8>,
     /// Seed of everything that is chosen by chance [default: 1]
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
@@ -241,7 +241,12 @@ fn options(args: &Args, iut: &Iut, suite: &Suite) -> Result<RunOptions, Failure>
     Ok(RunOptions {
         versions: args.csp.into_iter().collect(),
         filter,
-        jobs: usize::from(args.jobs),
+        // A product is asked one thing at a time, unless told otherwise.
+        jobs: match (args.jobs, iut) {
+            (Some(jobs), _) => usize::from(jobs),
+            (None, Iut::Embedded { .. }) => 8,
+            (None, _) => 1,
+        },
         seed: args.seed.unwrap_or(1),
         ics,
         authorities: read_authorities(args, iut)?,

@@ -370,7 +370,7 @@ fn codes_of(case: &Case) -> Vec<u16> {
             }
         }
         match step {
-            Step::Expect { settled_by, .. } => out.extend(settled_by),
+            Step::Expect { codes, .. } => out.extend(&codes.settled_by),
             Step::Reply { edits, status, .. } => {
                 out.extend(status);
                 out.extend(edits.iter().filter_map(|e| match e {

@@ -15,7 +15,7 @@ use crate::verdict::{Part, Place};
 use super::conclude::millis;
 use super::expectation::Answer;
 use super::judge::{Values, condition, first_code};
-use super::server_iut::{Phase, Runner, Stop};
+use super::server_iut::{Judged, Phase, Runner, Stop};
 
 /// Longest time between two polls that look for a request, and shortest.
 const GAP: Duration = Duration::from_millis(500);
@@ -147,28 +147,14 @@ impl Runner<'_> {
             let text = format!("{} came to {lane}", came.transaction.name);
             self.judge.charge(item, &rule, true, text, place.clone());
         }
-        let mut stop = None;
-        for test in tests {
-            let charged = test.item.as_ref().unwrap_or(item).clone();
-            let (holds, text, path) = condition(test, &came.tree, self);
-            let at = Place {
-                path,
-                ..place.clone()
-            };
-            let rule = format!("{names}: {}", test.condition);
-            if holds {
-                if self.phase == Phase::Procedure {
-                    self.judge.charge(&charged, &rule, true, text, at);
-                }
-            } else if came.breaches.is_empty() {
-                stop = self.unmet(&charged, &rule, text, at).err().or(stop);
-            } else {
-                stop = self
-                    .blocked(&charged, &rule, text, &came.breaches, at)
-                    .err()
-                    .or(stop);
-            }
-        }
+        let of = Judged {
+            tree: &came.tree,
+            about: &names,
+            item,
+            breaches: &came.breaches,
+            place,
+        };
+        let stop = self.conditions(tests, of);
         // What `keep` reads from now on.
         let message = super::suite::reread(&crate::codec::write(
             &came.tree,

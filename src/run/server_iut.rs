@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::base::ItemId;
 use crate::capture::ArchivedExchange;
-use crate::case::{Case, Expected, Fence, Step, Test, Wait, account_of};
+use crate::case::{Case, Codes, Expected, Fence, Step, Test, Wait, account_of};
 use crate::check::conversation::Given;
 use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
 use crate::event::Silence;
@@ -39,6 +39,18 @@ pub(super) enum Phase {
     Preconditions,
     Procedure,
     After,
+}
+
+/// A message that conditions are asked of.
+pub(super) struct Judged<'a> {
+    pub tree: &'a Tree,
+    /// What the rule is about.
+    pub about: &'a str,
+    /// Item of the conditions that name none.
+    pub item: &'a ItemId,
+    /// Items that the message broke.
+    pub breaches: &'a [ItemId],
+    pub place: Place,
 }
 
 /// Why a case ends before its last step.
@@ -203,9 +215,8 @@ impl<'a> Runner<'a> {
                 lane,
                 item,
                 tests,
-                decline,
-                settled_by,
-            } => self.expect(expected, lane, item.as_ref(), tests, decline, settled_by),
+                codes,
+            } => self.expect(expected, lane, item.as_ref(), tests, codes),
             Step::Keep { name, path, lane } => {
                 let found = match self.lanes.get(lane).and_then(|l| l.answer.as_ref()) {
                     Some((Answer::Message(m), _)) => {
@@ -573,8 +584,7 @@ impl<'a> Runner<'a> {
         lane_name: &str,
         item: Option<&ItemId>,
         tests: &[Test],
-        decline: &[u16],
-        settled_by: &[u16],
+        codes: &Codes,
     ) -> Result<(), Stop> {
         let item = item.unwrap_or(&self.case.scr[0]).clone();
         let lane = self.lane(lane_name)?;
@@ -594,13 +604,13 @@ impl<'a> Runner<'a> {
             ..Place::default()
         };
         if let Answer::Refused(status) = &answer
-            && decline.contains(status)
+            && codes.decline.contains(status)
         {
             return Err(Stop::Declined(*status));
         }
         if let Answer::Message(message) = &answer {
             let code = first_code(&message.tree);
-            if code.is_some_and(|c| settled_by.contains(&c)) {
+            if code.is_some_and(|c| codes.settled_by.contains(&c)) {
                 self.answered(&place, true, &asked, "answered");
                 let text = format!("{} settles it", describe(&message.tree));
                 if self.phase == Phase::Procedure {
@@ -610,8 +620,12 @@ impl<'a> Runner<'a> {
                 }
                 return Err(Stop::Settled);
             }
-            if let Some(code) = code.filter(|c| decline.contains(c)) {
+            if let Some(code) = code.filter(|c| codes.decline.contains(c)) {
                 return Err(Stop::Declined(code));
+            }
+            if code.is_some_and(|c| codes.excused_by.contains(&c)) {
+                self.answered(&place, true, &asked, "answered");
+                return Ok(());
             }
             if let Some(code) = code.filter(|c| c / 100 == 1) {
                 return Err(Stop::Inconclusive(format!(
@@ -653,30 +667,44 @@ impl<'a> Runner<'a> {
             Answer::Message(message) => &message.tree,
             _ => &nothing,
         };
-        let mut stop = None;
-        for test in tests {
-            let charged = test.item.as_ref().unwrap_or(&item).clone();
-            let (holds, text, path) = condition(test, tree, self);
-            let at = Place {
-                path,
-                ..place.clone()
-            };
-            let rule = format!("{asked}: {}", test.condition);
-            if holds {
-                if self.phase == Phase::Procedure {
-                    self.judge.charge(&charged, &rule, true, text, at);
-                }
-            } else if !breaches.is_empty() {
-                stop = self.blocked(&charged, &rule, text, &breaches, at).err().or(stop);
-            } else {
-                stop = self.unmet(&charged, &rule, text, at).err().or(stop);
-            }
-        }
-        match stop {
+        let of = Judged {
+            tree,
+            about: &asked,
+            item: &item,
+            breaches: &breaches,
+            place,
+        };
+        match self.conditions(tests, of) {
             // A condition with an item of its own does not end a case: the next steps may do without it.
             Some(Stop::Charged) | None => Ok(()),
             Some(stop) => Err(stop),
         }
+    }
+
+    /// Judges the conditions of a step by a message; tells what stops the case.
+    pub(super) fn conditions(&mut self, tests: &[Test], of: Judged<'_>) -> Option<Stop> {
+        let mut stop = None;
+        for test in tests {
+            let charged = test.item.as_ref().unwrap_or(of.item).clone();
+            let (holds, text, path) = condition(test, of.tree, self);
+            let at = Place {
+                path,
+                ..of.place.clone()
+            };
+            let rule = format!("{}: {}", of.about, test.condition);
+            let ended = if !holds && of.breaches.is_empty() {
+                self.unmet(&charged, &rule, text, at)
+            } else if !holds {
+                self.blocked(&charged, &rule, text, of.breaches, at)
+            } else {
+                if self.phase == Phase::Procedure {
+                    self.judge.charge(&charged, &rule, true, text, at);
+                }
+                Ok(())
+            };
+            stop = ended.err().or(stop);
+        }
+        stop
     }
 
     fn answered(&mut self, place: &Place, yes: bool, asked: &str, text: &str) {

@@ -5,7 +5,7 @@ use crate::codec::deviation::Edit;
 use crate::message::Path;
 use crate::spec::Command;
 
-use super::super::step::{Condition, Expected, Fence, Incoming, Step, Test};
+use super::super::step::{Codes, Condition, Expected, Fence, Incoming, Step, Test};
 use super::{Kind, Sample, Variant};
 
 type Parts = (ItemId, Vec<Step>, Vec<Step>);
@@ -168,7 +168,6 @@ fn expect(expected: Expected, conditions: Vec<Condition>) -> Step {
                 condition,
             })
             .collect(),
-        decline: Vec::new(),
-        settled_by: Vec::new(),
+        codes: Codes::default(),
     }
 }
