@@ -5,9 +5,10 @@ use imps_scr as imps;
 #[path = "../src/report/fixture.rs"]
 mod fixture;
 
+mod common;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 const ITEMS: &str = r#"format: imps-scr/items/1
 protocol: CSP
@@ -99,24 +100,8 @@ fn folder() -> tempfile::TempDir {
 /// Exit code, standard output and standard error of `explain`, without the name of the folder.
 fn explained(args: &[&str]) -> String {
     let dir = folder();
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = Command::new(env!("CARGO_BIN_EXE_imps-scr"))
-        .current_dir(dir.path())
-        .args(["explain", "--tables", "tables", "--cases", "cases"])
-        .args(args)
-        .env_remove("RUST_BACKTRACE")
-        .output()
-        .unwrap();
-    let mut text = format!("exit {}\n", status.code().unwrap());
-    for (name, bytes) in [("stdout", stdout), ("stderr", stderr)] {
-        if !bytes.is_empty() {
-            text.push_str(&format!("--- {name}\n{}", String::from_utf8(bytes).unwrap()));
-        }
-    }
-    text
+    let mut command = common::in_folder(dir.path(), &["explain", "--tables", "tables", "--cases", "cases"]);
+    common::shown(command.args(args))
 }
 
 #[test]

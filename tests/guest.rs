@@ -113,7 +113,7 @@ fn no_more_wrong_logins_than_the_profile_allows() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("profile.yaml");
     let profile = common::profile(live.peer.address, "500ms")
-        .replace("limits: {rate: 1000}", "limits: {rate: 1000, wrong_logins: 0}");
+        .replace("limits: {rate: 10000}", "limits: {rate: 10000, wrong_logins: 0}");
     std::fs::write(&path, profile).unwrap();
     let path = path.to_str().unwrap().to_owned();
     let finished = Running::start(dir, &["run", "--profile", &path, "--filter", "group(LOGINP)"]).wait(None);

@@ -1,7 +1,9 @@
 //! What people see of `ics`: a statement to fill in, its review, and what a run says of it.
 
+mod common;
+
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
@@ -87,28 +89,11 @@ fn tables() -> tempfile::TempDir {
 }
 
 fn program(dir: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_imps-scr"))
-        .args(args)
-        .current_dir(dir)
-        .env_remove("RUST_BACKTRACE")
-        .output()
-        .unwrap()
+    common::in_folder(dir, args).output().unwrap()
 }
 
-/// Exit code, standard output and standard error.
 fn shown(dir: &Path, args: &[&str]) -> String {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = program(dir, args);
-    let mut text = format!("exit {}\n", status.code().unwrap());
-    for (name, bytes) in [("stdout", stdout), ("stderr", stderr)] {
-        if !bytes.is_empty() {
-            text.push_str(&format!("--- {name}\n{}", String::from_utf8(bytes).unwrap()));
-        }
-    }
-    text
+    common::shown(&mut common::in_folder(dir, args))
 }
 
 const HEAD: &str =

@@ -66,7 +66,7 @@ impl Stopped {
         let profile = profile.to_str().unwrap().to_owned();
         let running = Running::start(
             tempfile::tempdir().unwrap(),
-            &["run", "--csp", "1.2", "--profile", &profile],
+            &common::of_core(&["run", "--csp", "1.2", "--profile", &profile]),
         );
         silent.recv().unwrap();
         if let Some(signal) = signal {
@@ -115,7 +115,7 @@ fn a_killed_run_goes_on_and_comes_to_the_same() {
 
     let whole = Running::start(
         tempfile::tempdir().unwrap(),
-        &["run", "--csp", "1.2", "--profile", &stopped.profile],
+        &common::of_core(&["run", "--csp", "1.2", "--profile", &stopped.profile]),
     )
     .wait(None);
     let all = stopped.peer.requests() - requests - more;
@@ -195,7 +195,7 @@ fn another_run_is_not_gone_on_with() {
     );
     refused(
         stopped.resume(&["--filter", "group(KALIVE)"]),
-        "filter: `none` then",
+        "filter: `group(LOGIN*)",
     );
     refused(
         run_plain(&["run", "--resume", stopped.out()]),

@@ -1,8 +1,10 @@
 //! What people see of `scr`, on a small set of items: what the embedded tables hold may grow without
 //! touching these texts.
 
+mod common;
+
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 const ITEMS: &str = r#"format: imps-scr/items/1
 protocol: CSP
@@ -68,7 +70,7 @@ fn tables(items: &str) -> tempfile::TempDir {
 }
 
 fn program(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_imps-scr"));
+    let mut command = common::binary();
     command
         .arg("--tables")
         .arg(dir)
@@ -79,18 +81,7 @@ fn program(dir: &Path, args: &[&str]) -> Command {
 
 /// Exit code, standard output and standard error, without the name of the folder.
 fn shown(dir: &Path, args: &[&str]) -> String {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = program(dir, args).output().unwrap();
-    let mut text = format!("exit {}\n", status.code().unwrap());
-    for (name, bytes) in [("stdout", stdout), ("stderr", stderr)] {
-        if !bytes.is_empty() {
-            text.push_str(&format!("--- {name}\n{}", String::from_utf8(bytes).unwrap()));
-        }
-    }
-    text.replace(&*dir.to_string_lossy(), "[tables]")
+    common::shown(&mut program(dir, args)).replace(&*dir.to_string_lossy(), "[tables]")
 }
 
 #[test]
@@ -165,10 +156,7 @@ fn check_counts_and_complains() {
 
 #[test]
 fn the_embedded_tables_are_sound() {
-    let output = Command::new(env!("CARGO_BIN_EXE_imps-scr"))
-        .args(["scr", "check"])
-        .output()
-        .unwrap();
+    let output = common::binary().args(["scr", "check"]).output().unwrap();
     assert_eq!(
         output.status.code(),
         Some(0),
@@ -200,10 +188,7 @@ fn a_closed_pipe_is_no_panic() {
 #[test]
 fn completions_exist_for_the_usual_shells() {
     for shell in ["bash", "zsh", "fish"] {
-        let output = Command::new(env!("CARGO_BIN_EXE_imps-scr"))
-            .args(["completions", shell])
-            .output()
-            .unwrap();
+        let output = common::binary().args(["completions", shell]).output().unwrap();
         assert!(output.status.success());
         assert!(
             String::from_utf8_lossy(&output.stdout).contains("imps-scr"),

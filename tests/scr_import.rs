@@ -1,7 +1,9 @@
 //! `scr import`, and what a run shows of the rows that were brought. All rows here are made up.
 
+mod common;
+
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
@@ -22,27 +24,11 @@ const MAPS: &str = "maps:\n  DEMO-S-001: [CSP-KALIVE-S-001, CSP-KALIVE-S-003]\n 
                     DEMO-C-001: [CSP-KALIVE-C-001]\n";
 
 fn program(dir: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_imps-scr"))
-        .args(args)
-        .current_dir(dir)
-        .env_remove("RUST_BACKTRACE")
-        .output()
-        .unwrap()
+    common::in_folder(dir, args).output().unwrap()
 }
 
 fn shown(dir: &Path, args: &[&str]) -> String {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = program(dir, args);
-    let mut text = format!("exit {}\n", status.code().unwrap());
-    for (name, bytes) in [("stdout", stdout), ("stderr", stderr)] {
-        if !bytes.is_empty() {
-            text.push_str(&format!("--- {name}\n{}", String::from_utf8(bytes).unwrap()));
-        }
-    }
-    text
+    common::shown(&mut common::in_folder(dir, args))
 }
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {

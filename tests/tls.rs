@@ -86,7 +86,7 @@ impl Server {
     fn write(&self, dir: &Path, host: &str, tls: &str) -> std::path::PathBuf {
         let port = self.address.port();
         let mut text = format!(
-            "name: behind TLS\nrole: server\nurl: https://{host}:{port}/\n{tls}\nlimits: {{rate: 1000}}\naccounts:\n"
+            "name: behind TLS\nrole: server\nurl: https://{host}:{port}/\n{tls}\nlimits: {{rate: 10000}}\naccounts:\n"
         );
         for (name, account) in reference_accounts() {
             text.push_str(&format!(

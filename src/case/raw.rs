@@ -11,8 +11,8 @@ use crate::spec::{Role, Version};
 
 use super::Cover;
 use super::step::{
-    ChannelAction, ChannelSign, CirMethod, Codes, Condition, Expected, Fence, Incoming, Reply, Step, Test, Wait,
-    Wanted,
+    ChannelAction, ChannelSign, CirMethod, Codes, Condition, Expected, Fence, Incoming, Reply, Step, Test,
+    Wait, Wanted,
 };
 
 /// `cases/<group>/*.yaml`

@@ -459,7 +459,11 @@ impl std::fmt::Display for Step {
                 lines(f, tests)?;
                 let listed = |codes: &[u16]| codes.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
                 if !codes.settled_by.is_empty() {
-                    write!(f, "\n- {} fulfils it too, and ends the case", listed(&codes.settled_by))?;
+                    write!(
+                        f,
+                        "\n- {} fulfils it too, and ends the case",
+                        listed(&codes.settled_by)
+                    )?;
                 }
                 if !codes.excused_by.is_empty() {
                     write!(f, "\n- {} will do as well", listed(&codes.excused_by))?;

@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     sample: Option<usize>,
     /// Try each fault on every case that it can show in; without it, on those that name an item which it
-    /// breaks, and on an even sample of the others
+    /// breaks (for a generated fault: on a few of them), and on an even sample of the others
     #[arg(long)]
     every_case: bool,
     /// Only list the faults, with the items that each breaks

@@ -43,7 +43,10 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
         words => attributes(version, words),
     };
     Some(match (primitive, word) {
-        ("SubscribePresence-Request", "auto") => it.with(list()).with_some(auto("T")),
+        ("SubscribePresence-Request", "auto") => it
+            .with(list())
+            .with(selection(version, &["StatusText"]))
+            .with_some(auto("T")),
         ("SubscribePresence-Request", _) => it
             .with(user(&names.peer))
             .with(selection(version, &selected()?))

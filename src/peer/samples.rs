@@ -92,9 +92,10 @@ pub fn request(version: Version, name: &str, names: &Names) -> Option<Elem> {
         "SubscribePresence-Request.all" => it
             .with(user(&names.peer))
             .with_some(v12.then(|| text("AutoSubscribe", "F"))),
-        "SubscribePresence-Request.list" => {
-            it.with(list()).with_some(v12.then(|| text("AutoSubscribe", "F")))
-        }
+        "SubscribePresence-Request.list" => it
+            .with(list())
+            .with(some_attributes())
+            .with_some(v12.then(|| text("AutoSubscribe", "F"))),
         "UnsubscribePresence-Request" => it.with(user(&names.peer)),
         "GetWatcherList-Request" | "GetBlockedList-Request" | "GetList-Request" => empty(primitive),
         "GetPresence-Request" => it.with(user(&names.peer)).with(some_attributes()),

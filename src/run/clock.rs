@@ -57,6 +57,11 @@ impl Clock {
         }
     }
 
+    /// Whether time can be skipped.
+    pub fn skips(&self) -> bool {
+        self.skipped.is_some()
+    }
+
     /// Now, in milliseconds since the run began.
     pub fn now_ms(&self) -> u64 {
         let skipped = self.skipped.as_ref().map_or(0, |s| s.load(Ordering::SeqCst));

@@ -306,18 +306,19 @@ impl DriverProcess {
             group: settings.map(|s| s.names().group()),
             list: settings.map(|s| s.names().list()),
         };
+        // That it closed its input may have been heard of before this order.
+        let deaf = running.input.is_closed();
+        let limit = match word {
+            _ if deaf => LAST_WORDS,
+            Word::Act(Command::Idle) => self.how.limit + IDLE,
+            _ => self.how.limit,
+        };
         self.pending = Some(Pending {
             id,
             word,
-            until: Instant::now()
-                + self.how.limit
-                + if word == Word::Act(Command::Idle) {
-                    IDLE
-                } else {
-                    Duration::ZERO
-                },
+            until: Instant::now() + limit,
             noise: 0,
-            deaf: false,
+            deaf,
         });
         self.say(&message);
     }
@@ -519,6 +520,8 @@ async fn write_lines(
             stdin.flush().await
         };
         if written.await.is_err() {
+            // Who hears of it finds the channel closed.
+            drop(lines);
             let _ = sender.send(Heard::InputClosed).await;
             return;
         }

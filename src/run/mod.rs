@@ -48,6 +48,7 @@ mod suite;
 mod tally;
 mod target;
 mod vouch;
+mod watched;
 mod wire;
 
 use std::sync::Arc;

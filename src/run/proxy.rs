@@ -1,6 +1,5 @@
 //! Between real clients and a real server: what passes goes on unchanged, and both sides are judged by it.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +21,8 @@ use super::both_sides::{BothSides, Passed};
 use super::conclude::millis;
 use super::dispatcher::{self, Iut, RunOptions};
 use super::harvest::{self, HarvestSetup};
-use super::outcome::{self, Inputs};
-use super::real_client::emit_places;
 use super::suite::Suite;
+use super::watched::Watched;
 
 /// How the notice begins that such a run waits.
 pub const WAITING: &str = "passing on what comes to ";
@@ -184,44 +182,24 @@ impl Call<'_> {
             tell(&case, passed, bus);
         }
         let harvest = sides.conclude(&versions);
-        for result in &harvest.results {
-            if result.id != case {
-                emit_places(bus, result, &harvest.exchanges);
-            }
-            bus.emit(&Event::CaseFinished(Arc::new(result.clone())));
-        }
-        let seen = harvest::versions_seen(&harvest.results);
         let mut narrowed = caveats(&harvest.results);
         narrowed.extend(aside.caveats());
         if self.profile.tls.as_ref().is_some_and(|t| t.insecure) {
             narrowed.push(dispatcher::INSECURE.to_owned());
         }
-        let (items, conformance, more) = outcome::items(&Inputs {
-            items: &self.suite.tables.items,
+        let watched = Watched {
+            suite: self.suite,
+            options: self.options,
             roles: &roles,
-            versions: if seen.is_empty() { &versions } else { &seen },
-            results: &harvest.results,
-            not_run: BTreeSet::new(),
-            filtered: false,
-            ics: self.options.ics.as_ref().map(|(_, i)| i),
-            declined: &BTreeSet::new(),
-            real: true,
-        });
-        narrowed.extend(more);
-        let outcome = Arc::new(RunOutcome {
-            items,
-            conformance,
-            // Ending the wait by hand is how it ends, once something was seen.
-            interrupted: interrupted && harvest.results.is_empty(),
+            versions: &versions,
+            case: &case,
+            harvest: &harvest,
+            interrupted,
             unreachable: aside.unreachable.filter(|_| aside.answers == 0),
-            not_run: 0,
             caveats: narrowed,
-            imported: Vec::new(),
-            refused: Vec::new(),
-            duration_ms: millis(self.epoch.elapsed()),
-        });
-        bus.emit(&Event::RunFinished(Arc::clone(&outcome)));
-        Ok(outcome)
+            epoch: self.epoch,
+        };
+        Ok(watched.conclude(bus))
     }
 
     /// Takes what passed; gives the exchange that it ends.

@@ -18,17 +18,16 @@ use crate::transport::server::{Listener, listen_on};
 
 use super::client_iut::run_case_at;
 use super::clock::Clock;
-use super::conclude::millis;
 use super::dispatcher::{self, Iut, RunOptions, State, Upper};
 use super::driver::{Order, Settings, UpperTester};
 use super::driver_process::{DriverCommand, DriverProcess};
 use super::harvest::{self, HarvestSetup};
-use super::outcome::{self, Inputs};
 use super::plan::{Plan, Unit};
 use super::reference::reference_accounts;
 use super::shape::needs_driver;
 use super::station::{Between, Host, Manners, Station};
 use super::suite::Suite;
+use super::watched::Watched;
 use super::{Bus, CaseOutput};
 
 /// Longest KeepAliveTime granted to a client that a driver makes act, in seconds.
@@ -372,46 +371,19 @@ impl Call<'_> {
             };
             harvest::serve(self.suite, &setup, &mut listener, &versions, stop, &mut on).await
         };
-        for result in &harvest.results {
-            if result.id != case {
-                emit_places(bus, result, &harvest.exchanges);
-            }
-            bus.emit(&Event::CaseFinished(Arc::new(result.clone())));
-        }
-        let seen = harvest::versions_seen(&harvest.results);
-        let mut caveats = harvest::caveats(&harvest.results);
-        let inputs = Inputs {
-            items: &self.suite.tables.items,
+        let watched = Watched {
+            suite: self.suite,
+            options: self.options,
             roles: &roles,
-            versions: if seen.is_empty() { &versions } else { &seen },
-            results: &harvest.results,
-            not_run: BTreeSet::new(),
-            filtered: false,
-            ics: self.options.ics.as_ref().map(|(_, i)| i),
-            declined: &BTreeSet::new(),
-            real: true,
-        };
-        let (items, conformance, more) = outcome::items(&inputs);
-        caveats.extend(more);
-        if let Some(statement) = &self.options.ics {
-            caveats.extend(dispatcher::statement_caveats(
-                self.suite, statement, &seen, &items,
-            ));
-        }
-        let outcome = Arc::new(RunOutcome {
-            items,
-            conformance,
-            // Ending the wait by hand is how a harvest ends, once something was seen.
-            interrupted: interrupted && harvest.results.is_empty(),
+            versions: &versions,
+            case: &case,
+            harvest: &harvest,
+            interrupted,
             unreachable: None,
-            not_run: 0,
-            caveats,
-            refused: Vec::new(),
-            imported: Vec::new(),
-            duration_ms: millis(self.epoch.elapsed()),
-        });
-        bus.emit(&Event::RunFinished(Arc::clone(&outcome)));
-        Ok(outcome)
+            caveats: harvest::caveats(&harvest.results),
+            epoch: self.epoch,
+        };
+        Ok(watched.conclude(bus))
     }
 
     /// Results for what was planned and not run, and the outcome.

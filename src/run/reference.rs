@@ -221,6 +221,8 @@ pub fn to_answer(encoded: Encoded) -> Answer {
 /// Longest that the embedded client waits for an answer. Only a server that is silent on purpose
 /// makes it wait.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(2);
+/// Longest real time that the client is left alone to keep its session alive.
+const LONGEST_IDLE: Duration = Duration::from_secs(25);
 /// Most messages that follow from one command by themselves.
 const MAX_FOLLOW_UPS: usize = 20;
 
@@ -366,7 +368,7 @@ impl EmbeddedClient {
             let port = self.channels.listen().await;
             self.engine.listens_at(port);
         }
-        if command == Command::Idle && self.attend().await {
+        if command == Command::Idle && (self.attend().await || self.is_due_too_late()) {
             return;
         }
         let Ok(first) = self.engine.start(command) else {
@@ -440,6 +442,12 @@ impl EmbeddedClient {
             }
             None => false,
         }
+    }
+
+    /// Whether the session need not be kept alive for longer than anybody waits for it.
+    fn is_due_too_late(&self) -> bool {
+        let after = self.engine.keep_alive_after().map(u64::from);
+        !self.clock.skips() && after.is_some_and(|s| Duration::from_secs(s) > LONGEST_IDLE)
     }
 
     /// Waits as long as a client of good manners does before it obeys.

@@ -68,6 +68,9 @@ impl Pace {
         let at = next.unwrap_or(now).max(now);
         *next = Some(at + self.gap);
         drop(next);
-        tokio::time::sleep_until(at).await;
+        // Timers count milliseconds; what is less adds up until it is worth a sleep.
+        if at.duration_since(now) >= Duration::from_millis(1) {
+            tokio::time::sleep_until(at).await;
+        }
     }
 }

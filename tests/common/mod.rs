@@ -5,7 +5,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::thread;
@@ -323,7 +323,7 @@ fn text(value: &serde_json::Value) -> String {
 pub fn profile(address: SocketAddr, response: &str) -> String {
     let mut text = format!(
         "format: imps-scr/profile/1\nname: a peer of the test\nrole: server\nurl: http://{address}/\n\
-         timers: {{response: {response}}}\nlimits: {{rate: 1000}}\naccounts:\n"
+         timers: {{response: {response}}}\nlimits: {{rate: 10000}}\naccounts:\n"
     );
     for (name, password) in PASSWORDS {
         let user = format!("wv:{}@example.com", name.to_ascii_lowercase());
@@ -417,6 +417,29 @@ pub fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_imps-scr"));
     command.env_remove("NO_COLOR");
     command
+}
+
+/// The binary in a folder, as a command.
+pub fn in_folder(dir: &Path, args: &[&str]) -> Command {
+    let mut command = binary();
+    command.args(args).current_dir(dir).env_remove("RUST_BACKTRACE");
+    command
+}
+
+/// Exit code, standard output and standard error of a command.
+pub fn shown(command: &mut Command) -> String {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
+    let mut text = format!("exit {}\n", status.code().unwrap());
+    for (name, bytes) in [("stdout", stdout), ("stderr", stderr)] {
+        if !bytes.is_empty() {
+            text.push_str(&format!("--- {name}\n{}", String::from_utf8(bytes).unwrap()));
+        }
+    }
+    text
 }
 
 /// Starts the binary against a peer with a profile that has accounts.

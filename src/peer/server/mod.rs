@@ -247,8 +247,6 @@ pub enum ServerFault {
     ShowsUnauthorisedPresence,
     /// Shows the presence of the first of several users alone.
     ShowsFirstUserOnly,
-    /// Says success to an update and keeps nothing of it.
-    StoresNoPresence,
     /// Keeps the first attribute of an update alone.
     StoresFirstAttributeOnly,
     /// Forgets what an update does not name.

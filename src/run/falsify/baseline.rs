@@ -28,6 +28,11 @@ use super::super::{CaseOutput, server_iut};
 /// How long one side waits for the other, in virtual time.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Cases that a written fault is tried on besides those that name an item which it breaks.
+const OTHERS: usize = 12;
+/// Cases that a mutant of one message is tried on of either kind: its next mutant is tried as well.
+const OF_A_MESSAGE: usize = 3;
+
 /// The correct reference of one role in one version.
 #[derive(Debug)]
 pub struct Baseline<'a> {
@@ -139,10 +144,10 @@ impl<'a> Baseline<'a> {
     }
 
     /// The cases that can show a fault: for one that changes messages, those in which such a message was
-    /// sent by the correct reference. A fault of state may show anywhere. `others` bounds how many are run
-    /// besides those that name a broken item, spread evenly: what a fault must not break is tried on a
-    /// sample. A mutant of a message that nearly every case has is not run in each of them either.
-    pub fn touched(&self, fault: &Fault, broken: &BTreeSet<&ItemId>, others: Option<usize>) -> Vec<Unit<'a>> {
+    /// sent by the correct reference. A fault of state may show anywhere. `sampled`: of those that name no
+    /// broken item a few, spread evenly; and of a mutant of one message, which nearly every case may have, a
+    /// few of either kind.
+    pub fn touched(&self, fault: &Fault, broken: &BTreeSet<&ItemId>, sampled: bool) -> Vec<Unit<'a>> {
         let generated = matches!(fault.kind, FaultKind::Mutation { .. });
         let candidates: Vec<&Seen<'_>> = self
             .units
@@ -153,14 +158,16 @@ impl<'a> Baseline<'a> {
                 _ => true,
             })
             .collect();
-        let Some(others) = others else {
+        if !sampled {
             return candidates.into_iter().map(|s| s.unit).collect();
-        };
+        }
         let names_it = |s: &Seen<'_>| s.unit.case.scr.iter().any(|id| broken.contains(id));
         let naming = candidates.iter().filter(|s| names_it(s)).count();
         let rest = candidates.len() - naming;
-        // What is broken in one message of a kind is broken in all: the first ones would do.
-        let most_naming = if generated { others } else { naming };
+        let (most_naming, most_rest) = match generated {
+            true => (OF_A_MESSAGE, OF_A_MESSAGE),
+            false => (naming, OTHERS),
+        };
         let (mut seen_naming, mut seen_rest) = (0, 0);
         candidates
             .into_iter()
@@ -171,7 +178,7 @@ impl<'a> Baseline<'a> {
                 }
                 false => {
                     seen_rest += 1;
-                    is_of_sample(seen_rest - 1, rest, others)
+                    is_of_sample(seen_rest - 1, rest, most_rest)
                 }
             })
             .map(|s| s.unit)

@@ -62,12 +62,9 @@ impl fmt::Display for Verdicts {
 pub struct Falsifier<'a> {
     suite: &'a Suite,
     seed: u64,
-    others: Option<usize>,
+    sampled: bool,
     baselines: Vec<Baseline<'a>>,
 }
-
-/// Cases that a mutant is tried on besides those that name an item that it breaks, for each version.
-const OTHERS: usize = 30;
 
 impl<'a> Falsifier<'a> {
     /// Runs every case of these roles against the correct reference, to learn what it sends.
@@ -84,7 +81,7 @@ impl<'a> Falsifier<'a> {
         Ok(Self {
             suite,
             seed,
-            others: Some(OTHERS),
+            sampled: true,
             baselines,
         })
     }
@@ -93,7 +90,7 @@ impl<'a> Falsifier<'a> {
     /// breaks.
     #[must_use]
     pub fn every_case(mut self, yes: bool) -> Self {
-        self.others = if yes { None } else { Some(OTHERS) };
+        self.sampled = !yes;
         self
     }
 
@@ -132,15 +129,15 @@ impl<'a> Falsifier<'a> {
     /// # Errors
     /// The reference cannot be set up.
     pub async fn judge(&self, mutant: &Mutant) -> std::io::Result<Verdicts> {
-        let verdicts = self.judge_on(mutant, self.others).await?;
+        let verdicts = self.judge_on(mutant, self.sampled).await?;
         // What a sample did not show may show in the rest.
-        match verdicts.survived.is_empty() || self.others.is_none() {
+        match verdicts.survived.is_empty() || !self.sampled {
             true => Ok(verdicts),
-            false => self.judge_on(mutant, None).await,
+            false => self.judge_on(mutant, false).await,
         }
     }
 
-    async fn judge_on(&self, mutant: &Mutant, others: Option<usize>) -> std::io::Result<Verdicts> {
+    async fn judge_on(&self, mutant: &Mutant, sampled: bool) -> std::io::Result<Verdicts> {
         let mut verdicts = Verdicts::default();
         let mut worst: BTreeMap<ItemId, Verdict> = BTreeMap::new();
         for baseline in &self.baselines {
@@ -149,7 +146,7 @@ impl<'a> Falsifier<'a> {
                 continue;
             }
             let broken = mutant.expected.keys().collect();
-            let units = baseline.touched(fault, &broken, others);
+            let units = baseline.touched(fault, &broken, sampled);
             verdicts.cases += units.len();
             let results = baseline::run(
                 self.suite,

@@ -333,7 +333,10 @@ impl ServerEngine {
     /// The attributes that a request selects; none when it speaks of all.
     fn selection_of(&self, call: &Call<'_>) -> Option<Attributes> {
         let Some(list) = call.child("PresenceSubList") else {
-            return (self.fault == Some(ServerFault::NeedsSelection)).then(Attributes::new);
+            let name = call.tree.get(call.node).name.as_str();
+            let asks = matches!(name, "SubscribePresence-Request" | "GetPresence-Request");
+            let misread = self.fault == Some(ServerFault::NeedsSelection) && asks;
+            return misread.then(Attributes::new);
         };
         let names = call.tree.elements(list);
         Some(names.map(|e| call.tree.get(e).name.clone()).collect())

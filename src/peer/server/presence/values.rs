@@ -46,7 +46,6 @@ impl ServerEngine {
             let mut value = copied(call.tree, *id);
             match fault {
                 _ if name == "OnlineStatus" => continue,
-                Some(ServerFault::StoresNoPresence) => continue,
                 Some(ServerFault::StoresFirstAttributeOnly) if !changed.is_empty() => continue,
                 Some(ServerFault::MergesPresence) => value = merged(values.get(&name), value),
                 _ => {}
