@@ -162,7 +162,8 @@ fn printed_requests_of_every_service_get_the_printed_answers() {
 fn printed_requests_of_the_server_get_the_printed_answers_of_clients() {
     let checker = checker();
     let mut tried = 0;
-    for number in SERVICES {
+    // The last one has no answer behind it.
+    for number in *SERVICES.start()..*SERVICES.end() {
         let Some(request) = example(number) else { return };
         let Some(envelope) = Envelope::of(&request) else {
             continue;

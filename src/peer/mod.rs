@@ -6,6 +6,7 @@
 //! from passing.
 
 pub mod client;
+mod client_faults;
 pub mod compose;
 pub mod contents;
 pub mod digest;

@@ -39,6 +39,7 @@ mod rejudge_clients;
 mod rejudge_watch;
 pub mod resume;
 mod sanity;
+mod server_answers;
 mod server_cir;
 mod server_inbox;
 mod server_iut;

@@ -15,7 +15,8 @@ use crate::verdict::{Part, Place};
 use super::conclude::millis;
 use super::expectation::Answer;
 use super::judge::{Values, condition, first_code};
-use super::server_iut::{Judged, Phase, Runner, Stop};
+use super::server_answers::Judged;
+use super::server_iut::{Phase, Runner, Stop};
 
 /// Longest time between two polls that look for a request, and shortest.
 const GAP: Duration = Duration::from_millis(500);

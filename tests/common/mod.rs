@@ -323,7 +323,7 @@ fn text(value: &serde_json::Value) -> String {
 pub fn profile(address: SocketAddr, response: &str) -> String {
     let mut text = format!(
         "format: imps-scr/profile/1\nname: a peer of the test\nrole: server\nurl: http://{address}/\n\
-         timers: {{response: {response}}}\nlimits: {{rate: 10000}}\naccounts:\n"
+         timers: {{response: {response}, quiet: 100ms}}\nlimits: {{rate: 10000}}\naccounts:\n"
     );
     for (name, password) in PASSWORDS {
         let user = format!("wv:{}@example.com", name.to_ascii_lowercase());
