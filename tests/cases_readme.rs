@@ -89,8 +89,8 @@ fn every_key_is_described() {
         (include_str!("../src/case/raw.rs"), "struct RawTest"),
         (include_str!("../src/codec/deviation.rs"), "struct RawEdit"),
         (include_str!("../src/peer/fault.rs"), "struct RawFault"),
-        (include_str!("../src/peer/server/mod.rs"), "enum ServerFault"),
-        (include_str!("../src/peer/client.rs"), "enum ClientFault"),
+        (include_str!("../src/peer/server/faults.rs"), "enum ServerFault"),
+        (include_str!("../src/peer/client_faults.rs"), "enum ClientFault"),
     ] {
         let keys = keys(source, name);
         assert!(keys.len() > 3, "{name}: {keys:?}");

@@ -22,7 +22,7 @@ const SECRET_HEADERS: [&str; 4] = ["authorization", "proxy-authorization", "cook
 #[derive(Debug, Clone, Default)]
 pub struct Masker {
     keep: bool,
-    /// Longest first, so that a secret that contains another is replaced whole.
+    /// In small letters, longest first, so that a secret that contains another is replaced whole.
     values: Vec<String>,
     /// Digests that were sent: like passwords, but nobody knows them before the run.
     learned: Arc<RwLock<BTreeSet<String>>>,
@@ -47,7 +47,7 @@ impl Masker {
         for secret in secrets {
             for form in forms(secret) {
                 if form.chars().count() >= 3 {
-                    set.insert(form);
+                    set.insert(form.to_ascii_lowercase());
                 }
             }
         }
@@ -66,10 +66,13 @@ impl Masker {
         if self.keep {
             return text.to_owned();
         }
-        let mut out = mask_elements(text);
+        let mut out = mask_header_lines(mask_elements(text));
+        let mut folded = out.to_ascii_lowercase();
         for value in &self.values {
-            if out.contains(value.as_str()) {
-                out = out.replace(value.as_str(), MASK);
+            // Peers repeat in capitals or small letters what came otherwise.
+            if folded.contains(value.as_str()) {
+                out = replace_folded(&out, &folded, value);
+                folded = out.to_ascii_lowercase();
             }
         }
         // A panic elsewhere leaves a set of whole texts: it stays usable.
@@ -107,7 +110,7 @@ impl Masker {
         let text = String::from_utf8_lossy(request);
         for password in contents(&text, "Password") {
             let whole = password.chars().count() >= MIN_PASSWORD;
-            if whole && !self.values.iter().any(|v| v == password) {
+            if whole && !self.values.contains(&password.to_ascii_lowercase()) {
                 let mut passwords = self.passwords.write().unwrap_or_else(PoisonError::into_inner);
                 if passwords.len() < MAX_PASSWORDS {
                     passwords.insert(password.to_owned());
@@ -187,7 +190,80 @@ fn forms(secret: &str) -> Vec<String> {
         .replace('>', "&gt;");
     let more = escaped.replace('"', "&quot;").replace('\'', "&apos;");
     let coded = base64::engine::general_purpose::STANDARD.encode(secret);
-    vec![secret.to_owned(), escaped, more, coded]
+    let each = |plain: fn(char) -> bool, spell: &dyn Fn(char) -> String| -> String {
+        let one = |c: char| if plain(c) { c.to_string() } else { spell(c) };
+        secret.chars().map(one).collect()
+    };
+    let marks = |c: char| !matches!(c, '&' | '<' | '>' | '"' | '\'');
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    let percent = |c: char| {
+        let mut octets = [0; 4];
+        let octets = c.encode_utf8(&mut octets).bytes();
+        octets.map(|b| format!("%{b:02x}")).collect()
+    };
+    let query = each(safe, &percent).replace("%20", "+");
+    vec![
+        escaped,
+        more,
+        coded,
+        each(marks, &|c| format!("&#{};", u32::from(c))),
+        each(marks, &|c| format!("&#x{:x};", u32::from(c))),
+        each(char::is_alphanumeric, &|c| format!("&#{};", u32::from(c))),
+        each(safe, &percent),
+        query,
+        secret.to_owned(),
+    ]
+}
+
+/// Replaces what is `value` in the text folded to small letters, which has the same length.
+fn replace_folded(text: &str, folded: &str, value: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, _) in folded.match_indices(value) {
+        out.push_str(&text[from..at]);
+        out.push_str(MASK);
+        from = at + value.len();
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+/// Masks the values of secret header fields in a head that was kept as text, with its line ends as they are
+/// or written out.
+fn mask_header_lines(text: String) -> String {
+    let folded = text.to_ascii_lowercase();
+    if !SECRET_HEADERS.iter().any(|h| folded.contains(h)) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    let ends = ["\r", "\n", "\\r", "\\n"];
+    while from < text.len() {
+        let rest = &folded[from..];
+        let end = ends
+            .iter()
+            .filter_map(|e| rest.find(e))
+            .min()
+            .unwrap_or(rest.len());
+        let field = SECRET_HEADERS.iter().find(|name| {
+            let value = rest.strip_prefix(**name);
+            value.is_some_and(|v| v.trim_start_matches(' ').starts_with(':'))
+        });
+        match field {
+            Some(name) => {
+                out.push_str(&text[from..from + name.len()]);
+                out.push_str(": ");
+                out.push_str(MASK);
+            }
+            None => out.push_str(&text[from..from + end]),
+        }
+        from += end;
+        let mark = ends.iter().find(|e| folded[from..].starts_with(**e));
+        let width = mark.map_or(0, |m| m.len());
+        out.push_str(&text[from..from + width]);
+        from += width;
+    }
+    out
 }
 
 /// Replaces the content of secret elements by scanning, not by parsing: a message that no parser

@@ -107,10 +107,24 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<Document<T>,
                 None => inner.location().map_or(0, |l| l.line()),
             };
             let mut problem = inner.to_string();
+            // What stands where an account should may be its password.
+            if ["accounts", "headers"].iter().any(|s| path.starts_with(s)) && problem.contains("invalid type")
+            {
+                let fix = match path.starts_with("accounts") {
+                    true => "write `A: {user: \"wv:…\", password: \"…\"}`",
+                    false => "write `Name: \"value\"`",
+                };
+                return Err(FileError::new(file, line, format!("`{path}` is of another kind")).fix(fix));
+            }
             if path != "." && !problem.starts_with(&path) {
                 problem = format!("`{path}`: {problem}");
             }
-            let fix = fix_of(&problem);
+            let mut fix = fix_of(&problem);
+            // A file of another kind has other fields.
+            let format = text.lines().find_map(|l| l.strip_prefix("format:"));
+            if let Some(format) = format.filter(|_| problem.contains(" field `")) {
+                fix.push_str(&format!("; the file says that it is a {}", format.trim()));
+            }
             Err(FileError::new(file, line, problem).fix(fix))
         }
     }

@@ -19,7 +19,15 @@ impl InUse {
         // system does not tell, nobody is kept out.
         let name = |pid: &str| std::fs::read(Path::new("/proc").join(pid).join("comm")).ok();
         let own = std::process::id().to_string();
-        let alive = |pid: &str| pid != own && name(pid).is_some_and(|n| Some(n) == name(&own));
+        // A process that was killed and not yet asked for by its parent writes no more.
+        let dead = |pid: &str| {
+            let status = std::fs::read_to_string(Path::new("/proc").join(pid).join("status"));
+            status.is_ok_and(|s| {
+                s.lines()
+                    .any(|l| l.starts_with("State:") && l.contains(['Z', 'X']))
+            })
+        };
+        let alive = |pid: &str| pid != own && name(pid).is_some_and(|n| Some(n) == name(&own)) && !dead(pid);
         if let Some(pid) = holder.filter(|p| p.trim().parse::<u32>().is_ok() && alive(p.trim())) {
             return Err(Failure::Usage(format!(
                 "another run (process {}) writes to {}\n  fix: wait for it, or choose another directory with --out",

@@ -68,7 +68,7 @@ enum Command {
     Run(Box<run::Args>),
     /// Judge captured messages: files, folders or standard input
     Validate(validate::Args),
-    /// Run every written fault of the reference: is each found, and nothing else blamed?
+    /// Run the cases against the reference with one fault at a time: is each found, and nothing else blamed?
     Falsify(falsify::Args),
     /// Run the embedded reference alone
     Reference(reference::Args),

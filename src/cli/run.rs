@@ -44,7 +44,8 @@ pub struct Args {
     pub(super) proxy: Option<String>,
     /// For a client that is only watched, and for --proxy: end after so many seconds (Ctrl-C ends it at any time and
     /// keeps what is known)
-    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["target", "driver", "prompt", "fault"])]
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["target", "driver", "prompt", "fault"],
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
     wait: Option<u64>,
     /// Command of a driver that makes the client under test act (`cases/DRIVERS.md`); it is run without a shell
     #[arg(long, value_name = "CMD", conflicts_with_all = ["target", "fault"])]
@@ -181,15 +182,30 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     }
     let outcome = go(&suite, &iut, &options, args, &mut bus)?;
     let collector = lock(&collector);
-    let mut written = write_all(&out, &collector).map_err(|source| Failure::Io {
+    let mut written = Vec::new();
+    let mut failed = None;
+    let files = write_all(&out, &collector).map_err(|source| Failure::Io {
         what: "failed to write",
         path: out.clone(),
         source,
-    })?;
-    written.extend(write_ics(&out, &collector, &outcome)?);
-    lock(&transcript).finish().map_err(cannot_write)?;
-    written.push(transcript_path.clone());
+    });
+    let transcript = lock(&transcript).finish().map_err(cannot_write);
+    let parts = [
+        files,
+        write_ics(&out, &collector, &outcome),
+        transcript.map(|()| vec![transcript_path.clone()]),
+    ];
+    // What cannot be written takes nothing else away, least of all the verdicts.
+    for part in parts {
+        match part {
+            Ok(paths) => written.extend(paths),
+            Err(e) => failed = failed.or(Some(e)),
+        }
+    }
     output(&terminal(common, written).text(collector.report()))?;
+    if let Some(failure) = failed {
+        return Err(failure);
+    }
     let whole = args.filter.is_none();
     Ok(exit(&outcome, &lock(&results).cases, &args.fail_on, whole))
 }

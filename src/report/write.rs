@@ -10,26 +10,31 @@ use super::{Collector, junit, page, to_json};
 /// Each appears whole or not at all, so that a reader never meets half a report.
 ///
 /// # Errors
-/// The directory or a file cannot be written; files before it in this order are already there.
+/// The directory or a file cannot be written; the others are.
 pub fn write_all(dir: &Path, collector: &Collector) -> io::Result<Vec<PathBuf>> {
     fs::create_dir_all(dir)?;
     let report = collector.report();
     let texts = [
-        ("report.json", to_json(report)),
-        ("junit.xml", junit(report).map_err(io::Error::other)?),
+        ("report.json", Ok(to_json(report))),
+        ("junit.xml", junit(report).map_err(io::Error::other)),
         (
             "index.html",
-            page(report, collector.exchanges()).map_err(io::Error::other)?,
+            page(report, collector.exchanges()).map_err(io::Error::other),
         ),
     ];
-    texts
-        .into_iter()
-        .map(|(name, text)| {
-            let path = dir.join(name);
-            write_whole(&path, text.as_bytes())?;
-            Ok(path)
-        })
-        .collect()
+    let mut written = Vec::new();
+    let mut failed = None;
+    for (name, text) in texts {
+        let path = dir.join(name);
+        match text.and_then(|t| write_whole(&path, t.as_bytes())) {
+            Ok(()) => written.push(path),
+            Err(e) => failed = failed.or(Some(io::Error::new(e.kind(), format!("{name}: {e}")))),
+        }
+    }
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(written),
+    }
 }
 
 fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {

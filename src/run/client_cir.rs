@@ -65,7 +65,13 @@ impl Runner<'_> {
                 self.reply_default().await?;
             }
             before = self.since_reply.len();
+            if let Some(station) = self.meeting.station() {
+                station.heed_signs(true);
+            }
             let taken = self.arrival(began, grace).await;
+            if let Some(station) = self.meeting.station() {
+                station.heed_signs(false);
+            }
             let silent = taken.is_none();
             self.unread = !silent;
             self.current = taken;

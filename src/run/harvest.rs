@@ -375,7 +375,7 @@ impl<'a> Watch<'a> {
                 .iter()
                 .find(|a| user.is_some_and(|u| a.user.eq_ignore_ascii_case(u)))
                 .map(|a| a.password.clone());
-            run.charge(&mut judge, password, &mut silence);
+            run.charge(&mut judge, user, password, &mut silence);
         }
         if !judge.tally.has_any() {
             return None;

@@ -255,6 +255,20 @@ pub trait Values {
     fn value(&self, name: &str) -> Option<String>;
 }
 
+/// The `$name` that a condition compares with and that has no value: then it tells nothing about the peer.
+pub fn unbound(test: &Test, values: &dyn Values) -> Option<String> {
+    let names: Vec<&str> = match &test.condition {
+        Condition::SameAs(_, name) | Condition::DiffersFrom(_, name) => vec![name],
+        Condition::Includes(_, value) | Condition::Excludes(_, value) => {
+            value.strip_prefix('$').into_iter().collect()
+        }
+        Condition::InOrAbsent(_, allowed) => allowed.iter().filter_map(|v| v.strip_prefix('$')).collect(),
+        _ => Vec::new(),
+    };
+    let missing = names.into_iter().find(|name| values.value(name).is_none())?;
+    Some(missing.to_owned())
+}
+
 /// Whether a condition holds, with the evidence or the finding, and the path that was judged.
 pub fn condition(test: &Test, tree: &Tree, values: &dyn Values) -> (bool, String, String) {
     let shown = |text: &str| crate::base::escape::shorten(text, 80).into_owned();

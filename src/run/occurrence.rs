@@ -10,7 +10,7 @@ use crate::message::{Path, Tree};
 use crate::spec::{Command, Version};
 use crate::verdict::{Part, Place};
 
-use super::judge::{Judge, Values, condition};
+use super::judge::{Judge, Values, condition, unbound};
 use super::shape::other_login;
 
 /// One message of a client with what belongs to it.
@@ -134,10 +134,19 @@ impl<'a> Match<'a> {
     }
 
     /// Charges what the steps ask for.
-    pub(super) fn charge(self, judge: &mut Judge<'_>, password: Option<String>, silence: &mut Vec<Silence>) {
+    pub(super) fn charge(
+        self,
+        judge: &mut Judge<'_>,
+        user: Option<&str>,
+        password: Option<String>,
+        silence: &mut Vec<Silence>,
+    ) {
         let mut values = Kept {
             kept: BTreeMap::new(),
         };
+        values
+            .kept
+            .extend(user.map(|u| ("user".to_owned(), u.to_owned())));
         values.kept.extend(password.map(|p| ("password".to_owned(), p)));
         let mut last: Option<&Seen> = None;
         for step in self.steps {
@@ -244,12 +253,18 @@ fn judge_one(
             // Nobody told the suite the password: the digest proves nothing either way.
             continue;
         }
+        let rule = format!("{wanted}: {}", test.condition);
+        if let Some(name) = unbound(test, values) {
+            // Whom it is about was this client's choice.
+            let text = format!("nothing tells what ${name} is for a client that was not made to act");
+            judge.inconclusive(&charged, &rule, text, place(message.exchange));
+            continue;
+        }
         let (holds, text, path) = condition(test, &message.tree, values);
         let at = Place {
             path,
             ..place(message.exchange)
         };
-        let rule = format!("{wanted}: {}", test.condition);
         let why = match message.broken {
             true => Some("the message breaks another rule"),
             false => message.unsure,

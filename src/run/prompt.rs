@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
+use crate::base::limits::MAX_DRIVER_LINES;
 use crate::spec::Command;
 
 use super::driver::{Ack, Order, Settings};
@@ -149,7 +150,15 @@ impl Person {
         };
         let console = Arc::clone(&self.console);
         let mut answers = console.answers.lock().await;
+        let mut noise = 0;
         let ack = loop {
+            if noise > MAX_DRIVER_LINES {
+                self.gone = true;
+                break Ack::Dead(format!(
+                    "more than {MAX_DRIVER_LINES} lines (MAX_DRIVER_LINES) that are no answer: nobody is there"
+                ));
+            }
+            noise += 1;
             let Ok(line) = tokio::time::timeout_at(until, answers.recv()).await else {
                 break Ack::Failed(format!("nobody answered within {:?} (timers.person)", self.limit));
             };

@@ -144,6 +144,8 @@ pub struct Station {
     news: bool,
     /// How many GET at CIRURL came and were not asked for yet.
     asked: usize,
+    /// Whether a sign on a channel ends the wait for a message.
+    heeds_signs: bool,
 }
 
 /// Most things that a client said on STCP that are kept.
@@ -168,6 +170,7 @@ impl Station {
             said: VecDeque::new(),
             news: false,
             asked: 0,
+            heeds_signs: false,
             listener,
             engine,
             conversations: Conversations::new(true),
@@ -235,6 +238,21 @@ impl Station {
             }
         }
         None
+    }
+
+    /// Whether what a client says on a channel ends [`Station::next`] as its silence does.
+    pub fn heed_signs(&mut self, yes: bool) {
+        self.heeds_signs = yes;
+    }
+
+    /// Whether a sign came that [`Station::was_asked`] or [`Station::next_hello`] will tell of.
+    fn has_sign(&self) -> bool {
+        let own = self.conversations.session();
+        let tells = |said: &Said| match said {
+            Said::Hello(session, known) => own == Some(session.as_str()) || !known,
+            _ => false,
+        };
+        self.asked > 0 || self.said.iter().any(|(said, _)| tells(said))
     }
 
     fn on_channel(&mut self, event: Event) {
@@ -395,6 +413,9 @@ impl Station {
                 let _ = arrived
                     .answer
                     .send(Answer::Response(channels::url_answer(waits, None)));
+                if self.heeds_signs {
+                    return None;
+                }
                 continue;
             }
             self.stirred = true;
@@ -410,6 +431,9 @@ impl Station {
 
     async fn receive(&mut self, began: Instant, grace: Duration) -> Option<Arrived> {
         loop {
+            if self.heeds_signs && self.has_sign() {
+                return None;
+            }
             if self.under_way {
                 tokio::select! {
                     biased;
