@@ -384,6 +384,31 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_masked_however_it_is_spelled() {
+        let m = Masker::new(["Hun<ter&2 'x"], false);
+        for spelled in [
+            "Hun<ter&2 'x",
+            "hun<TER&2 'X",
+            "Hun&lt;ter&amp;2 &apos;x",
+            "Hun&#60;ter&#38;2 &#39;x",
+            "Hun&#x3C;ter&#x26;2 &#x27;x",
+            "Hun%3Cter%262%20%27x",
+            "hun%3cter%262+%27x",
+            "SHVuPHRlciYyICd4",
+        ] {
+            assert_eq!(m.text(&format!("a {spelled} b")), "a *** b", "{spelled}");
+        }
+        assert_eq!(
+            m.text("HTTP/1.1 200 x\r\nX-<b>: y\r\nSet-Cookie: sid=top\r\nCOOKIE : a\r\n\r\nSet-Cookies go"),
+            "HTTP/1.1 200 x\r\nX-<b>: y\r\nSet-Cookie: ***\r\nCOOKIE: ***\r\n\r\nSet-Cookies go"
+        );
+        assert_eq!(
+            m.text("a\\r\\nAuthorization: b\\r\\nc"),
+            "a\\r\\nAuthorization: ***\\r\\nc"
+        );
+    }
+
+    #[test]
     fn digests_that_were_sent_are_masked_where_they_are_repeated() {
         let m = Masker::default();
         let digest = "rL0Y20zC+Fzt72VPzMSk2A==";

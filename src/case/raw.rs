@@ -85,6 +85,7 @@ pub struct RawStep {
     on: Option<String>,
     answers: Option<usize>,
     within: Option<String>,
+    more: Option<bool>,
     reply: Option<String>,
     requests: Option<Vec<String>>,
     keep: Option<String>,
@@ -132,6 +133,7 @@ pub struct RawTest {
     includes: Option<String>,
     excludes: Option<String>,
     digest: Option<Path>,
+    declines: Option<bool>,
 }
 
 /// Turns the steps within a step into steps, fragments included.
@@ -417,6 +419,7 @@ impl RawStep {
             matching: matching
                 .map(|m| m.to_test().map(|t| t.condition))
                 .collect::<Result<_, _>>()?,
+            more: self.more.unwrap_or(false),
         })
     }
 
@@ -481,6 +484,7 @@ impl RawStep {
             ("answer", self.answer.is_some(), receive || opens),
             ("answers", self.answers.is_some(), on),
             ("within", self.within.is_some(), on || nothing),
+            ("more", self.more.is_some(), nothing),
             ("decline", self.decline.is_some(), expect),
             ("settled-by", self.settled_by.is_some(), expect),
             ("excused-by", self.excused_by.is_some(), expect),
@@ -537,6 +541,7 @@ impl RawTest {
         Ok(Test {
             item: self.item.clone(),
             condition,
+            declines: self.declines.unwrap_or(false),
         })
     }
 }

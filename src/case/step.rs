@@ -199,6 +199,8 @@ pub struct Wanted {
     pub lane: String,
     /// What tells it from others of its kind.
     pub matching: Vec<Condition>,
+    /// For a silence: besides what other steps took.
+    pub more: bool,
 }
 
 /// What a lane answers to a request of the server.
@@ -296,6 +298,8 @@ pub struct Test {
     pub item: Option<ItemId>,
     /// What.
     pub condition: Condition,
+    /// Whether a peer for which it does not hold says by that that it does not have this.
+    pub declines: bool,
 }
 
 /// Something that a message must fulfil.
@@ -432,7 +436,11 @@ impl std::fmt::Display for Condition {
 
 impl std::fmt::Display for Test {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{}", self.condition, Charged(self.item.as_ref()))
+        write!(f, "{}{}", self.condition, Charged(self.item.as_ref()))?;
+        if self.declines {
+            f.write_str("; else it declines")?;
+        }
+        Ok(())
     }
 }
 

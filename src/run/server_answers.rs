@@ -137,6 +137,9 @@ impl Runner<'_> {
                 path,
                 ..of.place.clone()
             };
+            if !holds && test.declines {
+                return Some(Stop::Absent(format!("the peer does not have this: {text}")));
+            }
             let rule = format!("{}: {}", of.about, test.condition);
             let ended = if !holds && of.breaches.is_empty() {
                 self.unmet(&charged, &rule, text, at)

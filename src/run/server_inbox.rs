@@ -218,8 +218,16 @@ impl Runner<'_> {
                 false => self.blocked(item, &rule, text, &broken, place),
             };
         }
-        if self.phase == Phase::Procedure {
-            self.judge.charge(item, &rule, true, text, place);
+        match self.phase {
+            Phase::Procedure => {
+                self.judge.charge(item, &rule, true, text, place);
+            }
+            // What came until now is of earlier: no step is to take it for what this case brings about.
+            _ => {
+                for came in &mut self.lane(&wanted.lane)?.inbox.came {
+                    came.taken = true;
+                }
+            }
         }
         Ok(())
     }
@@ -234,7 +242,8 @@ impl Runner<'_> {
         let polls = u32::try_from(self.target.response.as_millis() / gap.as_millis().max(1))
             .unwrap_or(MOST_POLLS)
             .clamp(2, MOST_POLLS);
-        for turn in 0..=polls {
+        let (mut turn, mut promises) = (0, 0);
+        loop {
             if let Some(index) = self.find(wanted, false)? {
                 return Ok(Some(index));
             }
@@ -247,10 +256,16 @@ impl Runner<'_> {
                 if self.failed(&wanted.lane)? {
                     break;
                 }
-                if !promised && turn > 0 {
+                // One request an answer, and Poll T for the rest: that is no silence.
+                if promised && promises < MOST_POLLS {
+                    promises += 1;
+                    continue;
+                }
+                if turn > 0 {
                     self.wire.pause(&self.target.clock, gap).await;
                 }
             }
+            turn += 1;
         }
         self.find(wanted, false)
     }
@@ -305,10 +320,11 @@ impl Runner<'_> {
                 let test = Test {
                     item: None,
                     condition: n.clone(),
+                    declines: false,
                 };
                 condition(&test, &c.tree, self).0
             };
-            (any && c.counts || !any && !c.taken)
+            (any && c.counts && !(wanted.more && c.taken) || !any && !c.taken)
                 && wanted.primitives.contains(&c.transaction.name)
                 && wanted.matching.iter().all(wants)
         };

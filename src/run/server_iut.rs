@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::base::ItemId;
 use crate::capture::ArchivedExchange;
 use crate::case::{Case, Fence, Step, Wait, account_of};
 use crate::check::conversation::Given;
@@ -656,9 +657,19 @@ impl<'a> Runner<'a> {
                     Stop::Absent(why) => why,
                     _ => String::new(),
                 };
-                for item in &self.case.scr {
+                let is_mandatory = |item: &ItemId| {
                     let row = self.judge.suite.tables.items.get(item);
-                    if row.is_some_and(|i| i.status == Status::Mandatory) {
+                    row.is_some_and(|i| i.status == Status::Mandatory)
+                };
+                // Where a case shows a mandatory item by means of an optional feature, declining is about
+                // that feature.
+                let of_feature = !is_mandatory(&self.case.scr[0]);
+                for item in &self.case.scr {
+                    let mandatory = is_mandatory(item);
+                    if mandatory && of_feature {
+                        continue;
+                    }
+                    if mandatory {
                         // Nobody may decline what is mandatory; how much that costs is the item's strength.
                         self.judge
                             .charge(item, "declined", false, reason.clone(), Place::default());

@@ -166,6 +166,7 @@ fn expect(expected: Expected, conditions: Vec<Condition>) -> Step {
             .map(|condition| Test {
                 item: None,
                 condition,
+                declines: false,
             })
             .collect(),
         codes: Codes::default(),
