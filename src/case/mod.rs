@@ -13,8 +13,8 @@ pub use cover::{Aspect, Cover};
 pub use load::check;
 pub use load::{Cases, load};
 pub use step::{
-    ChannelAction, ChannelSign, CirMethod, Codes, Condition, Expected, Fence, Incoming, Reply, Step, Test,
-    Wait, Wanted, account_of,
+    ChannelAction, ChannelSign, CirMethod, Codes, Condition, Expected, Fence, Incoming, Patience, Reply,
+    Step, Test, Wait, Wanted, account_of,
 };
 
 /// One test case, as the rows of an OMA test specification have it.

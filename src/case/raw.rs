@@ -11,8 +11,8 @@ use crate::spec::{Role, Version};
 
 use super::Cover;
 use super::step::{
-    ChannelAction, ChannelSign, CirMethod, Codes, Condition, Expected, Fence, Incoming, Reply, Step, Test,
-    Wait, Wanted,
+    ChannelAction, ChannelSign, CirMethod, Codes, Condition, Expected, Fence, Incoming, Patience, Reply,
+    Step, Test, Wait, Wanted,
 };
 
 /// `cases/<group>/*.yaml`
@@ -260,6 +260,7 @@ impl RawStep {
                     settled_by: self.settled_by.clone().unwrap_or_default(),
                     excused_by: self.excused_by.clone().unwrap_or_default(),
                 },
+                patience: self.patience()?,
             },
             RawStep {
                 receive: Some(names), ..
@@ -411,6 +412,14 @@ impl RawStep {
         })
     }
 
+    fn patience(&self) -> Result<Patience, String> {
+        match self.within.as_deref() {
+            None => Ok(Patience::Usual),
+            Some("left-sessions") => Ok(Patience::LeftSessions),
+            Some(_) => Err("`within` of `expect` and `receive` is `left-sessions`".to_owned()),
+        }
+    }
+
     fn wanted(&self, primitives: Vec<String>, lane: String) -> Result<Wanted, String> {
         let matching = self.matching.iter().flatten();
         Ok(Wanted {
@@ -420,6 +429,10 @@ impl RawStep {
                 .map(|m| m.to_test().map(|t| t.condition))
                 .collect::<Result<_, _>>()?,
             more: self.more.unwrap_or(false),
+            patience: match self.nothing {
+                Some(_) => Patience::Usual,
+                None => self.patience()?,
+            },
         })
     }
 
@@ -483,7 +496,11 @@ impl RawStep {
             ("match", self.matching.is_some(), receive || nothing),
             ("answer", self.answer.is_some(), receive || opens),
             ("answers", self.answers.is_some(), on),
-            ("within", self.within.is_some(), on || nothing),
+            (
+                "within",
+                self.within.is_some(),
+                on || nothing || expect || receive,
+            ),
             ("more", self.more.is_some(), nothing),
             ("decline", self.decline.is_some(), expect),
             ("settled-by", self.settled_by.is_some(), expect),

@@ -31,6 +31,8 @@ pub enum Step {
         tests: Vec<Test>,
         /// Codes with a meaning of their own here.
         codes: Codes,
+        /// How long the request is sent again until the conditions hold.
+        patience: Patience,
     },
     /// Server under test: a request of the server must come to a lane, which polls for it.
     Receive {
@@ -201,6 +203,8 @@ pub struct Wanted {
     pub matching: Vec<Condition>,
     /// For a silence: besides what other steps took.
     pub more: bool,
+    /// How long it is waited for.
+    pub patience: Patience,
 }
 
 /// What a lane answers to a request of the server.
@@ -261,6 +265,17 @@ pub struct Codes {
     pub settled_by: Vec<u16>,
     /// They will do as well: the conditions are not asked, and the case goes on.
     pub excused_by: Vec<u16>,
+}
+
+/// For how long something is looked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as an answer may take.
+    #[default]
+    Usual,
+    /// As long as sessions may last that a killed run left open: the KeepAliveTime in force, at most
+    /// `limits.longest_wait`.
+    LeftSessions,
 }
 
 /// What a server must answer.
@@ -462,9 +477,13 @@ impl std::fmt::Display for Step {
                 item,
                 tests,
                 codes,
+                patience,
             } => {
                 write!(f, "{lane} gets {expected}{}", Charged(item.as_ref()))?;
                 lines(f, tests)?;
+                if *patience == Patience::LeftSessions {
+                    f.write_str("\n- asked again while sessions of a killed run may be open")?;
+                }
                 let listed = |codes: &[u16]| codes.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
                 if !codes.settled_by.is_empty() {
                     write!(

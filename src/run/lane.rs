@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::base::ItemId;
 use crate::check::conversation::Conversation;
+use crate::codec::deviation::Edit;
 use crate::message::{Path, Tree};
 use crate::peer::client::ClientEngine;
 use crate::spec::Role;
@@ -26,6 +27,8 @@ pub struct Lane {
     pub broken: BTreeSet<ItemId>,
     /// Names of the last request.
     pub asked: String,
+    /// How the last request was made: of what, and how it was changed.
+    pub sent: (Vec<String>, Vec<Edit>),
     /// Sessions that were opened here and not logged out.
     pub open: Vec<String>,
     /// Requests of the server that came in answers.
@@ -46,6 +49,7 @@ impl Lane {
             breaches: Vec::new(),
             broken: BTreeSet::new(),
             asked: String::new(),
+            sent: (Vec::new(), Vec::new()),
             open: Vec::new(),
             inbox: Inbox::default(),
             cir: LaneChannels::default(),

@@ -1,5 +1,7 @@
 //! What a server under test answered, against what a step expects of it.
 
+use std::time::Duration;
+
 use crate::base::ItemId;
 use crate::case::{Codes, Expected, Test};
 use crate::message::Tree;
@@ -9,6 +11,9 @@ use crate::verdict::{Part, Place};
 use super::expectation::{Answer, Outcome, outcome};
 use super::judge::{condition, describe, first_code};
 use super::server_iut::{Phase, Runner, Stop};
+
+/// Time between two looks at what sessions of a killed run may delay.
+pub(super) const BETWEEN: Duration = Duration::from_secs(2);
 
 /// A message that conditions are asked of.
 pub(super) struct Judged<'a> {
@@ -125,6 +130,31 @@ impl Runner<'_> {
             Some(Stop::Charged) | None => Ok(()),
             Some(stop) => Err(stop),
         }
+    }
+
+    /// Sends the last request again until the conditions hold, for as long as sessions that a killed run left
+    /// open may make the difference.
+    pub(super) async fn ask_again(&mut self, lane_name: &str, tests: &[Test]) -> Result<(), Stop> {
+        for _ in 0..self.turns_for_left_sessions(lane_name)? {
+            let Some((Answer::Message(message), _)) = &self.lane(lane_name)?.answer else {
+                break;
+            };
+            let tree = message.tree.clone();
+            if tests.iter().all(|t| condition(t, &tree, self).0) {
+                break;
+            }
+            self.wire.pause(&self.target.clock, BETWEEN).await;
+            let (primitives, edits) = self.lane(lane_name)?.sent.clone();
+            self.send(&primitives, lane_name, &edits).await?;
+        }
+        Ok(())
+    }
+
+    /// How often something is looked for that sessions of a killed run may delay.
+    pub(super) fn turns_for_left_sessions(&mut self, lane_name: &str) -> Result<u64, Stop> {
+        let granted = self.lane(lane_name)?.engine.keep_alive_time().unwrap_or(0);
+        let longest = Duration::from_secs(u64::from(granted)).min(self.target.longest_wait);
+        Ok(longest.as_secs() / BETWEEN.as_secs() + 1)
     }
 
     /// Judges the conditions of a step by a message; tells what stops the case.

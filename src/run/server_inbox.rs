@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::base::ItemId;
-use crate::case::{Condition, Reply, Test, Wanted};
+use crate::case::{Condition, Patience, Reply, Test, Wanted};
 use crate::codec::deviation::{Draft, Sending};
 use crate::event::Silence;
 use crate::message::{Elem, Envelope, Mode, TransactionView, Tree};
@@ -15,7 +15,7 @@ use crate::verdict::{Part, Place};
 use super::conclude::millis;
 use super::expectation::Answer;
 use super::judge::{Values, condition, first_code};
-use super::server_answers::Judged;
+use super::server_answers::{BETWEEN, Judged};
 use super::server_iut::{Phase, Runner, Stop};
 
 /// Longest time between two polls that look for a request, and shortest.
@@ -266,6 +266,18 @@ impl Runner<'_> {
                 }
             }
             turn += 1;
+        }
+        if wanted.patience == Patience::LeftSessions {
+            for _ in 0..self.turns_for_left_sessions(&wanted.lane)? {
+                if self.find(wanted, false)?.is_some() || self.target.guest.is_leaving() {
+                    break;
+                }
+                self.wire.pause(&self.target.clock, BETWEEN).await;
+                self.poll(&wanted.lane).await?;
+                if self.find(wanted, false)?.is_none() {
+                    self.answer_requests(&wanted.lane, None).await?;
+                }
+            }
         }
         self.find(wanted, false)
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::base::ItemId;
 use crate::capture::ArchivedExchange;
-use crate::case::{Case, Fence, Step, Wait, account_of};
+use crate::case::{Case, Fence, Patience, Step, Wait, account_of};
 use crate::check::conversation::Given;
 use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
 use crate::event::Silence;
@@ -204,7 +204,13 @@ impl<'a> Runner<'a> {
                 item,
                 tests,
                 codes,
-            } => self.expect(expected, lane, item.as_ref(), tests, codes),
+                patience,
+            } => {
+                if *patience == Patience::LeftSessions {
+                    self.ask_again(lane, tests).await?;
+                }
+                self.expect(expected, lane, item.as_ref(), tests, codes)
+            }
             Step::Keep { name, path, lane } => {
                 let found = match self.lanes.get(lane).and_then(|l| l.answer.as_ref()) {
                     Some((Answer::Message(m), _)) => {
@@ -451,6 +457,7 @@ impl<'a> Runner<'a> {
         }
         .encode(edits, &|name| self.value(name))
         .map_err(Stop::Error)?;
+        self.lane(lane_name)?.sent = (primitives.to_vec(), edits.to_vec());
         self.exchange(lane_name, &encoded).await
     }
 

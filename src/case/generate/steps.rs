@@ -5,7 +5,7 @@ use crate::codec::deviation::Edit;
 use crate::message::Path;
 use crate::spec::Command;
 
-use super::super::step::{Codes, Condition, Expected, Fence, Incoming, Step, Test};
+use super::super::step::{Codes, Condition, Expected, Fence, Incoming, Patience, Step, Test};
 use super::{Kind, Sample, Variant};
 
 type Parts = (ItemId, Vec<Step>, Vec<Step>);
@@ -170,5 +170,6 @@ fn expect(expected: Expected, conditions: Vec<Condition>) -> Step {
             })
             .collect(),
         codes: Codes::default(),
+        patience: Patience::default(),
     }
 }

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Cases that a written fault is tried on besides those that name an item which it breaks.
 const OTHERS: usize = 12;
 /// Cases that a mutant of one message is tried on of either kind: its next mutant is tried as well.
-const OF_A_MESSAGE: usize = 3;
+const OF_A_MESSAGE: usize = 2;
 
 /// The correct reference of one role in one version.
 #[derive(Debug)]
