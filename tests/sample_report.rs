@@ -8,7 +8,16 @@ use std::process::Command;
 use serde_json::Value;
 
 /// A small run of both roles.
-const ARGS: [&str; 6] = ["run", "--quiet", "--csp", "1.2", "--filter", "group(KALIVE)"];
+const ARGS: [&str; 8] = [
+    "run",
+    "--quiet",
+    "--csp",
+    "1.2",
+    "--filter",
+    "group(KALIVE)",
+    "--jobs",
+    "1",
+];
 const TIME: &str = "2000-01-01T00:00:00Z";
 const DATE: &str = "Sat, 01 Jan 2000 00:00:00 GMT";
 const DIGEST: &str = "0000000000000000";

@@ -123,7 +123,7 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<Document<T>,
             // A file of another kind has other fields.
             let format = text.lines().find_map(|l| l.strip_prefix("format:"));
             if let Some(format) = format.filter(|_| problem.contains(" field `")) {
-                fix.push_str(&format!("; the file says that it is a {}", format.trim()));
+                fix.push_str(&format!("; the file calls itself `{}`", format.trim()));
             }
             Err(FileError::new(file, line, problem).fix(fix))
         }

@@ -68,7 +68,7 @@ enum Command {
     Run(Box<run::Args>),
     /// Judge captured messages: files, folders or standard input
     Validate(validate::Args),
-    /// Run the cases against the reference with one fault at a time: is each found, and nothing else blamed?
+    /// Try the cases on the reference with one fault at a time: is each fault found?
     Falsify(falsify::Args),
     /// Run the embedded reference alone
     Reference(reference::Args),
