@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 
 use common::{
-    CSP_XML, Finished, PASSWORDS, Peer, Request, Running, csp, http, reply, run, run_against,
-    run_whole_against, status,
+    CSP_XML, Finished, PASSWORDS, Peer, Request, csp, http, reply, run, run_against, run_whole_against,
+    status,
 };
 use imps_scr::codec::xml;
 use imps_scr::peer::Credentials;
