@@ -26,7 +26,7 @@ enum Command {
     Check(CheckArgs),
     /// Make a table for `run --imported` of one that you hold, CSV or YAML
     Import(super::import::Args),
-    /// What is tested: items with their cases and mutants, transactions by aspect
+    /// What is tested: items with their cases and mutants, transactions by aspect; or the whole release
     Coverage(super::coverage::Args),
 }
 
@@ -60,7 +60,7 @@ struct ShowArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// A table for people.
     Human,
     /// One JSON document.
@@ -306,6 +306,9 @@ fn check(tables: &Tables) -> String {
         "{} open questions, {named} named by rows of the element table",
         tables.readings.len()
     );
+    if let Some(ledger) = &tables.ledger {
+        let _ = writeln!(out, "{}", super::release::summary(ledger));
+    }
     let notes = remarks(tables);
     for note in &notes {
         let _ = writeln!(out, "note: {}", shown(note));
@@ -344,6 +347,6 @@ fn remarks(tables: &Tables) -> Vec<String> {
 }
 
 /// Table text for the terminal: `--tables` may bring anything.
-fn shown(text: &str) -> std::borrow::Cow<'_, str> {
+pub(super) fn shown(text: &str) -> std::borrow::Cow<'_, str> {
     crate::base::escape::plain(text)
 }
