@@ -89,7 +89,7 @@ fn content(row: &ElementRow) -> Content {
 }
 
 /// EMPTY beside a model with children is the empty sequence.
-fn automaton(models: &[&Model]) -> Option<Dfa> {
+pub(super) fn automaton(models: &[&Model]) -> Option<Dfa> {
     let nothing = Particle::Sequence(Vec::new());
     let particles: Vec<&Particle> = models
         .iter()

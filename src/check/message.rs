@@ -136,9 +136,18 @@ impl Checker {
         run.finish(version)
     }
 
-    fn run<'r>(&'r self, message: &'r Message, version: Version) -> Run<'r> {
-        let tree = &message.tree;
-        let mut run = Run {
+    /// What breaks the rules for presence attributes below a PresenceSubList that stands in a message of
+    /// SSP. Which namespace it has there is not known: any will do.
+    pub(super) fn presence_below(&self, tree: &Tree, list: NodeId) -> Vec<Finding> {
+        let mut run = self.blank(tree, Version::V12);
+        run.below(list, Group::Pa);
+        let mut findings = run.findings;
+        findings.retain(|f| f.rule != Rule::Namespace);
+        findings
+    }
+
+    fn blank<'r>(&'r self, tree: &'r Tree, version: Version) -> Run<'r> {
+        Run {
             checker: self,
             tree,
             version,
@@ -148,7 +157,12 @@ impl Checker {
             judged: BTreeMap::new(),
             sender: None,
             primitives: String::new(),
-        };
+        }
+    }
+
+    fn run<'r>(&'r self, message: &'r Message, version: Version) -> Run<'r> {
+        let tree = &message.tree;
+        let mut run = self.blank(tree, version);
         run.carrier(message);
         let root = tree.get(tree.root());
         if is_known_root(&root.name) {
@@ -287,8 +301,11 @@ impl Run<'_> {
 
     /// Walks all elements that stand where a model puts them; below others nothing is judged.
     fn elements(&mut self) {
-        let root = self.tree.root();
-        let mut open = vec![(root, Group::Csp)];
+        self.below(self.tree.root(), Group::Csp);
+    }
+
+    fn below(&mut self, root: NodeId, group: Group) {
+        let mut open = vec![(root, group)];
         while let Some((id, group)) = open.pop() {
             let name = self.tree.get(id).name.as_str();
             let Some(content) = self.checker.contents.get(self.version, group, name) else {
@@ -492,13 +509,13 @@ impl Run<'_> {
 }
 
 /// XML white space, which may stand between elements.
-fn is_blank(text: &str) -> bool {
+pub(super) fn is_blank(text: &str) -> bool {
     text.bytes().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
 /// Where the first word of a text stands. References in front of it would shift the place; there is
 /// only white space.
-fn first_word(text: &str, from: Position) -> Position {
+pub(super) fn first_word(text: &str, from: Position) -> Position {
     let mut at = from;
     if from == Position::default() {
         return at;
@@ -519,7 +536,7 @@ fn first_word(text: &str, from: Position) -> Position {
 /// Most names that a finding lists as expected.
 const MAX_EXPECTED: usize = 8;
 
-fn defect_text(defect: &Defect, parent: &str, names: &[&str]) -> String {
+pub(super) fn defect_text(defect: &Defect, parent: &str, names: &[&str]) -> String {
     let mut expected: Vec<String> = defect.expected.iter().take(MAX_EXPECTED).cloned().collect();
     if defect.expected.len() > MAX_EXPECTED {
         expected.push(format!("{} other elements", defect.expected.len() - MAX_EXPECTED));
@@ -596,6 +613,7 @@ fn evidence(rule: Rule, count: usize) -> String {
             "1 result code is known and fits",
             "result codes are known and fit",
         ),
+        Rule::Ssp(rule) => (rule.evidence(), rule.evidence()),
     };
     if count == 1 {
         one.to_owned()

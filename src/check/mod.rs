@@ -13,6 +13,7 @@ mod message;
 mod negotiation;
 mod rule;
 pub mod services;
+pub mod ssp;
 
 pub use leaf::LeafVerdict;
 pub use message::{Checked, Checker, Finding, Judged, OctetDefect};

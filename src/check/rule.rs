@@ -1,5 +1,6 @@
 //! The general rules: what is asked of every message whatever it says.
 
+use super::ssp::{self, SspRule};
 use crate::base::ItemId;
 use crate::spec::Role;
 use crate::verdict::Strength;
@@ -41,10 +42,12 @@ pub enum Rule {
     Length,
     /// Result codes.
     ResultCode,
+    /// A rule of SSP.
+    Ssp(SspRule),
 }
 
 impl Rule {
-    /// All rules.
+    /// All rules of CSP.
     pub const ALL: [Rule; 17] = [
         Rule::WellFormed,
         Rule::Charset,
@@ -91,11 +94,19 @@ impl Rule {
             Rule::TypeForm => "type-form",
             Rule::Length => "length",
             Rule::ResultCode => "result-code",
+            Rule::Ssp(rule) => rule.name(),
         }
     }
 
     /// The item that a breach is charged to, by the side that sent the message.
     pub fn item(self, role: Role) -> ItemId {
+        if role == Role::Ssp {
+            return match self {
+                Rule::Ssp(rule) => rule.item(),
+                // Octets are octets: what makes no document.
+                _ => ssp::item("EN", 19),
+            };
+        }
         let (group, number) = match self {
             Rule::WellFormed => ("ENV", 1),
             Rule::Charset => ("ENV", 2),
@@ -114,11 +125,9 @@ impl Rule {
             Rule::TypeForm => ("TYPE", 5),
             Rule::Length => ("TYPE", 6),
             Rule::ResultCode => ("TYPE", 7),
+            Rule::Ssp(rule) => return rule.item(),
         };
-        let side = match role {
-            Role::Client => "C",
-            Role::Server => "S",
-        };
+        let side = role.device();
         // Letters, digits and hyphens only: always an identifier.
         ItemId::parse(&format!("CSP-{group}-{side}-{number:03}")).expect("built of allowed characters")
     }
@@ -133,6 +142,7 @@ impl Rule {
             Rule::Charset | Rule::SessionUse | Rule::ModeUse | Rule::Length | Rule::ResultCode => {
                 Strength::Should
             }
+            Rule::Ssp(rule) => rule.strength(),
             _ => Strength::Must,
         }
     }

@@ -66,7 +66,7 @@ impl Subscriber for Live {
 fn lines(message: &JudgedMessage) -> Vec<String> {
     let (side, way) = match message.sender {
         Role::Client => ("client", "client→server"),
-        Role::Server => ("server", "server→client"),
+        Role::Server | Role::Ssp => ("server", "server→client"),
     };
     let head = format!("{} {way} {}", message.exchange, message.message);
     let mut items: Vec<&str> = message.criteria.iter().map(|c| c.item.as_str()).collect();

@@ -330,7 +330,7 @@ fn iut(args: &Args, common: &Common, suite: &Suite) -> Result<(Iut, Vec<String>)
             return Ok((super::proxy::between(text, Some(profile), args.wait)?, secrets));
         }
         let iut = match profile.role {
-            Role::Server => Iut::Server(Box::new(profile)),
+            Role::Server | Role::Ssp => Iut::Server(Box::new(profile)),
             Role::Client => client(args, common, profile)?,
         };
         if profile_of_server(&iut) && (args.driver.is_some() || args.prompt || args.wait.is_some()) {

@@ -3,12 +3,16 @@
 
 mod build;
 mod envelope;
+mod folded;
 mod path;
+mod ssp;
 mod tree;
 
 pub use build::{Elem, empty, text};
 pub use envelope::{Envelope, Mode, SessionType, TransactionView};
+pub use folded::{attr, is_attribute};
 pub use path::{Path, PathError};
+pub use ssp::{SSP_ROOT, SspEnvelope, SspTransaction, ssp_code};
 pub use tree::{Attribute, Child, Element, NodeId, Position, Tree};
 
 /// A decoded message.

@@ -66,7 +66,7 @@ impl Path {
             if name.is_empty() {
                 return Err(fail("a step is empty"));
             }
-            if !name.chars().all(|c| c.is_alphanumeric() || "-_.*".contains(c)) {
+            if !name.chars().all(|c| c.is_alphanumeric() || "-_.*@".contains(c)) {
                 return Err(fail("a step holds a character that no element name has"));
             }
             steps.push(Step {

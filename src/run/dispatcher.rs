@@ -263,9 +263,9 @@ impl State {
 pub fn scope(iut: &Iut, options: &RunOptions) -> (Vec<Role>, Vec<Version>) {
     let (roles, own) = match iut {
         Iut::Embedded { roles, .. } => (roles.clone(), Vec::new()),
-        Iut::Server(profile) => (vec![Role::Server], profile.csp.clone()),
+        Iut::Server(profile) => (vec![profile.role], profile.csp.clone()),
         Iut::Client { profile, .. } => (vec![Role::Client], profile.csp.clone()),
-        Iut::Proxy { profile, .. } => (Role::ALL.to_vec(), profile.csp.clone()),
+        Iut::Proxy { profile, .. } => (Role::CSP.to_vec(), profile.csp.clone()),
     };
     let mut versions = options.versions.clone();
     if versions.is_empty() {

@@ -208,10 +208,7 @@ impl Judge<'_> {
 
     /// An item of the side under test, by group and number.
     pub fn own(&self, group: &str, number: u16) -> ItemId {
-        let side = match self.role {
-            Role::Client => "C",
-            Role::Server => "S",
-        };
+        let side = self.role.device();
         // Letters, digits and hyphens only: always an identifier.
         ItemId::parse(&format!("CSP-{group}-{side}-{number:03}")).expect("built of allowed characters")
     }

@@ -11,10 +11,11 @@ use crate::verdict::Strength;
 
 use super::expr::{Expression, Reference, Truth};
 use super::scr::{ItemForm, ScrGroup, ScrItem};
+use super::ssp::Side;
 use super::types::{Basis, Because, Role, Status, Version};
 
-/// Specification name of the items that were reconstructed for CSP.
-const RECONSTRUCTED: &str = "CSP";
+/// Specification names of the items that were reconstructed.
+const RECONSTRUCTED: [&str; 2] = ["CSP", "SSP"];
 /// Specification name of the items that OMA published.
 const PUBLISHED: &str = "OMA";
 
@@ -23,10 +24,12 @@ const PUBLISHED: &str = "OMA";
 pub struct Item {
     /// Its name, a strict ScrItem.
     pub id: ItemId,
-    /// `CSP`, or `IMPS` for the items of the release.
+    /// `CSP`, `SSP`, or `IMPS` for the items of the release.
     pub protocol: String,
     /// Whom it binds.
     pub role: Role,
+    /// Which of the two servers it binds, for SSP.
+    pub side: Option<Side>,
     /// Short label.
     pub feature: String,
     /// What is asked, in one or two sentences.
@@ -219,7 +222,7 @@ impl Items {
                 let Reference::Item(name) = reference else {
                     continue;
                 };
-                if name.name() == RECONSTRUCTED && self.find(name.as_str()).is_none() {
+                if RECONSTRUCTED.contains(&name.name()) && self.find(name.as_str()).is_none() {
                     return Err(FileError::new(
                         &item.file,
                         *line,
@@ -284,7 +287,11 @@ fn scr_of(doc: &Document<raw::File>, i: usize, item: &Item) -> Result<ScrItem, F
             )
             .fix(example));
     }
-    if name.role() != Some(item.role) {
+    let device = match item.role {
+        Role::Ssp => Role::Server,
+        role => role,
+    };
+    if name.role() != Some(device) {
         return Err(doc
             .error(
                 &path,
@@ -292,13 +299,18 @@ fn scr_of(doc: &Document<raw::File>, i: usize, item: &Item) -> Result<ScrItem, F
             )
             .fix("C stands for client, S for server: correct the letter or `role`"));
     }
-    if ![RECONSTRUCTED, PUBLISHED].contains(&name.name()) {
+    let wanted = if item.reconstructed {
+        item.protocol.as_str()
+    } else {
+        PUBLISHED
+    };
+    if name.name() != wanted {
         return Err(doc
             .error(
                 &path,
-                format!("{} begins neither with CSP- nor with OMA-", item.id),
+                format!("{} does not begin with {wanted}-", item.id),
             )
-            .fix("reconstructed items begin with CSP-; OMA- is for items that OMA published"));
+            .fix("reconstructed items begin with CSP- or SSP-, as `protocol` says; OMA- is for items that OMA published"));
     }
     Ok(name)
 }
@@ -374,7 +386,25 @@ fn build(doc: &Document<raw::File>, i: usize, row: &raw::Row) -> Result<Item, Fi
             ));
         }
     };
-    let since = row.since.unwrap_or(Version::V11);
+    let ssp = doc.value.protocol == "SSP";
+    if ssp && row.role != Role::Server {
+        return Err(wrong(
+            "role",
+            "SSP is spoken by servers only",
+            "write `role: server`",
+        ));
+    }
+    if ssp != row.side.is_some() {
+        return Err(match ssp {
+            true => wrong(
+                "id",
+                "an item of SSP without `side`",
+                "add `side`: requesting, providing or both",
+            ),
+            false => wrong("side", "`side` is for items of SSP", "remove it"),
+        });
+    }
+    let since = row.since.unwrap_or(if ssp { Version::V12 } else { Version::V11 });
     if row.until.is_some_and(|until| until < since) {
         return Err(wrong(
             "until",
@@ -382,18 +412,19 @@ fn build(doc: &Document<raw::File>, i: usize, row: &raw::Row) -> Result<Item, Fi
             "correct `since` or `until`",
         ));
     }
-    if !["CSP", "IMPS"].contains(&doc.value.protocol.as_str()) {
+    if !["CSP", "SSP", "IMPS"].contains(&doc.value.protocol.as_str()) {
         return Err(doc
             .error(
                 "protocol",
                 format!("protocol `{}` is not known here", doc.value.protocol),
             )
-            .fix("write CSP or IMPS"));
+            .fix("write CSP, SSP or IMPS"));
     }
     Ok(Item {
         id: row.id.clone(),
         protocol: doc.value.protocol.clone(),
-        role: row.role,
+        role: if ssp { Role::Ssp } else { row.role },
+        side: row.side,
         feature: row.feature.trim().to_owned(),
         text: row.text.trim().to_owned(),
         status: row.status,
@@ -417,7 +448,7 @@ fn build(doc: &Document<raw::File>, i: usize, row: &raw::Row) -> Result<Item, Fi
 mod raw {
     //! The files as written.
 
-    use super::{Basis, Because, Deserialize, ItemId, Role, Status, Version};
+    use super::{Basis, Because, Deserialize, ItemId, Role, Side, Status, Version};
 
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -432,6 +463,7 @@ mod raw {
     pub struct Row {
         pub id: ItemId,
         pub role: Role,
+        pub side: Option<Side>,
         pub feature: String,
         pub text: String,
         pub status: Status,
@@ -583,7 +615,7 @@ items:
             ),
             ("id: CSP-KALIVE-C-001", "id: CSP-KALIVE-C-01", 31, "strict"),
             ("id: CSP-KALIVE-C-001", "id: CSP-KALIVE-C-001-M", 31, "strict"),
-            ("id: CSP-KALIVE-C-001", "id: WSP-KALIVE-C-001", 31, "neither"),
+            ("id: CSP-KALIVE-C-001", "id: WSP-KALIVE-C-001", 31, "begin"),
             ("CSP-LOGINP-S-001 OR", "CSP-LOGIN-S-001 OR", 9, "no row"),
             ("CSP-LOGINP-S-001 OR", "See", 9, "expression"),
             (

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::base::FileError;
 use crate::base::yaml::{self, Document};
 
+use super::profile_ssp::SspProfile;
 use super::scalars::{Span, Versions};
 use super::types::{Role, Version};
 
@@ -261,9 +262,12 @@ pub struct Profile {
     pub ics: Option<String>,
     /// Command that makes a client act; run without a shell.
     pub driver: Option<String>,
+    /// How to reach a server by SSP; always there for the role ssp.
+    pub ssp: Option<SspProfile>,
 }
 
 mod raw {
+    use super::super::profile_ssp;
     use super::{Account, AccountName, BTreeMap, Deserialize, Role, Span, TlsProfile, Versions};
 
     #[derive(Deserialize)]
@@ -288,6 +292,7 @@ mod raw {
         pub headers: BTreeMap<String, String>,
         pub ics: Option<String>,
         pub driver: Option<String>,
+        pub ssp: Option<profile_ssp::Raw>,
     }
 
     #[derive(Deserialize, Default)]
@@ -342,6 +347,28 @@ impl Profile {
                     .fix("write the part behind the @ of the users, for example im.example.org"));
             }
         }
+        let ssp = match &raw.ssp {
+            None => None,
+            Some(part) => Some(
+                part.build()
+                    .map_err(|(path, problem, fix)| doc.error(&format!("ssp.{path}"), problem).fix(fix))?,
+            ),
+        };
+        if ssp.is_some() != (raw.role == Role::Ssp) {
+            return Err(match ssp {
+                Some(_) => doc
+                    .error("ssp", "`ssp` goes with the role ssp only")
+                    .fix("write `role: ssp`, or remove it"),
+                None => doc
+                    .error("role", "the role ssp without `ssp`")
+                    .fix("add `ssp: {url: http://…, nodes: {N: {domain: …, listen: …}}}`"),
+            });
+        }
+        if raw.role == Role::Ssp && raw.domain.is_none() {
+            return Err(doc
+                .error("role", "the role ssp without `domain`")
+                .fix("add the domain that the server speaks for"));
+        }
         let (timers, limits) = (Timers::default(), Limits::default());
         if raw
             .limits
@@ -378,6 +405,7 @@ impl Profile {
             headers: raw.headers.clone(),
             ics: raw.ics.clone(),
             driver: raw.driver.clone(),
+            ssp,
         })
     }
 
@@ -415,6 +443,7 @@ impl Profile {
             headers: BTreeMap::new(),
             ics: None,
             driver: None,
+            ssp: None,
         }
     }
 
@@ -425,7 +454,11 @@ impl Profile {
 
     /// Every text that no output may show.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.accounts.values().map(|a| a.password.reveal())
+        let agreed = self.ssp.as_ref().and_then(|s| s.digest.password.as_ref());
+        self.accounts
+            .values()
+            .map(|a| a.password.reveal())
+            .chain(agreed.map(|(p, _)| p.reveal()))
     }
 }
 
@@ -446,14 +479,17 @@ fn target(doc: &Document<raw::Profile>) -> Result<(Option<HttpUrl>, Option<Socke
         })?),
     };
     match (raw.role, &url, &listen) {
-        (Role::Server, Some(_), None) | (Role::Client, None, Some(_)) => Ok((url, listen)),
+        (Role::Server | Role::Ssp, Some(_), None)
+        | (Role::Client, None, Some(_))
+        // By SSP alone a server can be tested as far as no client is needed.
+        | (Role::Ssp, None, None) => Ok((url, listen)),
         (Role::Server, None, _) => Err(doc
             .error("role", "a server without `url`")
             .fix("add `url: http://…`, where the server is")),
         (Role::Client, _, None) => Err(doc
             .error("role", "a client without `listen`")
             .fix("add `listen: 127.0.0.1:8080`, where the client will connect to")),
-        (Role::Server, Some(_), Some(_)) => Err(doc
+        (Role::Server | Role::Ssp, _, Some(_)) => Err(doc
             .error("listen", "a server has no `listen`")
             .fix("remove the line")),
         (Role::Client, Some(_), Some(_)) => {

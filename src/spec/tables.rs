@@ -7,6 +7,7 @@ use crate::base::{FileError, FileSet};
 use super::items::Items;
 use super::ledger::Ledger;
 use super::readings::Readings;
+use super::ssp::SspSyntax;
 use super::syntax::{Syntax, SyntaxFiles};
 use super::transactions::{self, Transaction};
 use super::types::Version;
@@ -16,6 +17,8 @@ use super::types::Version;
 pub struct Tables {
     /// Elements, types, primitives, codes, service tree.
     pub syntax: Arc<Syntax>,
+    /// The same for SSP.
+    pub ssp: Arc<SspSyntax>,
     /// Requirement items.
     pub items: Items,
     /// Open questions.
@@ -40,6 +43,7 @@ impl Tables {
         let mut tables = Self {
             transactions: transactions::load(name, text, &syntax)?,
             syntax,
+            ssp: Arc::new(SspSyntax::load(files)?),
             items: Items::load(files)?,
             readings: {
                 let (file, text) = file(files, "readings.yaml")?;

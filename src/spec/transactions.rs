@@ -48,6 +48,7 @@ impl Transaction {
         match role {
             Role::Server => &self.client,
             Role::Client => &self.server,
+            Role::Ssp => &[],
         }
     }
 }

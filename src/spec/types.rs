@@ -56,12 +56,14 @@ words!(
 );
 
 words!(
-    /// The side of CSP that is under test.
+    /// What is under test.
     Role {
-        /// A client.
+        /// A client, by CSP.
         Client = "client",
-        /// A server.
+        /// A server, by CSP.
         Server = "server",
+        /// A server, by SSP.
+        Ssp = "ssp",
     }
 );
 
@@ -147,6 +149,19 @@ words!(
     }
 );
 
+impl Role {
+    /// The two sides of CSP.
+    pub const CSP: [Role; 2] = [Role::Client, Role::Server];
+
+    /// The device letter in the names of its items.
+    pub fn device(self) -> char {
+        match self {
+            Role::Client => 'C',
+            Role::Server | Role::Ssp => 'S',
+        }
+    }
+}
+
 impl Basis {
     /// What a breach may cost: sure facts bind, a single source or a conclusion warns, an open
     /// question is a note; a conclusion binds when `because` names a reason.
@@ -211,6 +226,7 @@ impl Role {
         match self {
             Role::Client => Role::Server,
             Role::Server => Role::Client,
+            Role::Ssp => Role::Ssp,
         }
     }
 }

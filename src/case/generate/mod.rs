@@ -160,6 +160,7 @@ fn case_of(sample: &Sample, variant: &Variant) -> Option<Case> {
     let (scr, procedure, preconditions) = match under_test {
         Role::Server => server_steps(sample, variant)?,
         Role::Client => client_steps(sample, variant)?,
+        Role::Ssp => return None,
     };
     Some(Case {
         id: CaseId::parse(&id).ok()?,
@@ -204,7 +205,7 @@ fn case_of(sample: &Sample, variant: &Variant) -> Option<Case> {
             (Role::Client, _) => "the client goes on working: it logs in anew",
             (Role::Server, Kind::Edge) => "answered, and the session goes on",
             (Role::Server, Kind::Mode) => "refused or ignored, and the valid request is served",
-            (Role::Server, _) => "refused, and the valid request is served",
+            (Role::Server | Role::Ssp, _) => "refused, and the valid request is served",
         }
         .into(),
         file: format!("generated from {}", sample.primitive),

@@ -43,7 +43,8 @@ pub(super) fn variants(checker: &Checker, sample: &Sample) -> Vec<Variant> {
         Role::Client => out.extend(session_variants(sample)),
         // What a client may get in place of an answer; a request of the server is none.
         Role::Server if sample.requests.is_empty() => out.extend(answer_variants(syntax, sample)),
-        Role::Server => {}
+        // Nothing is generated for SSP.
+        Role::Server | Role::Ssp => {}
     }
     out
 }

@@ -199,10 +199,7 @@ impl Conversation {
         text: String,
         path: String,
     ) -> Judgement {
-        let side = match self.iut {
-            Role::Client => "C",
-            Role::Server => "S",
-        };
+        let side = self.iut.device();
         Judgement {
             // Letters, digits and hyphens only: always an identifier.
             item: ItemId::parse(&format!("CSP-{group}-{side}-{number:03}"))

@@ -11,11 +11,13 @@ use std::sync::Arc;
 use clap::ValueEnum;
 
 use super::{Common, Failure, exit::Exit};
-use crate::check::{Checker, Finding, OctetDefect};
+use crate::check::conversation::Judgement;
+use crate::check::ssp::{HeaderIds, SspChecker, SspConversation};
+use crate::check::{Checked, Checker, Finding, OctetDefect};
 use crate::codec::{self, ProblemKind};
-use crate::message::{Encoding, Position};
+use crate::message::{Encoding, Position, SSP_ROOT};
 use crate::spec::syntax::Syntax;
-use crate::spec::{Role, Version};
+use crate::spec::{DigestFormula, Role, SspSyntax, Version};
 use crate::verdict::Strength;
 use input::{Kind, Source};
 
@@ -31,6 +33,9 @@ pub struct Args {
     /// Who sent a message that either side may send; otherwise the primitive tells
     #[arg(long, value_enum, default_value_t = Sender::Client)]
     role: Sender,
+    /// Judge the messages of SSP as one conversation of two servers, in the order of the files
+    #[arg(long)]
+    conversation: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,15 +54,24 @@ enum Sender {
     Server,
 }
 
+/// What judges messages of either protocol.
+struct Judges {
+    csp: Arc<Checker>,
+    ssp: SspChecker,
+}
+
 /// What one file came to.
 #[derive(Debug)]
 struct Outcome {
     path: String,
-    version: Option<Version>,
+    protocol: &'static str,
+    version: Option<&'static str>,
     encoding: Encoding,
     primitive: String,
     role: Role,
     findings: Vec<Finding>,
+    /// What only several messages show.
+    between: Vec<Judgement>,
     left_out: Vec<(&'static str, usize)>,
     text: String,
 }
@@ -80,8 +94,10 @@ struct Tally {
 /// # Errors
 /// A path that cannot be read, or a mistake in the tables.
 pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
-    let syntax = Syntax::from_files(&common.table_files()?)?;
-    let checker = Checker::new(Arc::new(syntax));
+    let files = common.table_files()?;
+    let csp = Arc::new(Checker::new(Arc::new(Syntax::from_files(&files)?)));
+    let ssp = SspChecker::new(Arc::new(SspSyntax::load(&files)?), Arc::clone(&csp));
+    let checker = Judges { csp, ssp };
     let mut out = BufWriter::new(io::stdout().lock());
     match judge_all(args, common, &checker, &mut out) {
         Ok(exit) => Ok(exit),
@@ -107,10 +123,13 @@ impl From<Failure> for Stop {
     }
 }
 
-fn judge_all(args: &Args, common: &Common, checker: &Checker, out: &mut impl Write) -> Result<Exit, Stop> {
+fn judge_all(args: &Args, common: &Common, checker: &Judges, out: &mut impl Write) -> Result<Exit, Stop> {
     let mut tally = Tally::default();
     // Look everywhere before the first word is printed: a path that is missing is a usage error.
     let sources = input::collect(&args.paths)?;
+    let mut conversation = args
+        .conversation
+        .then(|| SspConversation::new(DigestFormula::default()));
     for source in &sources {
         let octets = source.read()?;
         let kind = input::kind(&octets);
@@ -122,7 +141,7 @@ fn judge_all(args: &Args, common: &Common, checker: &Checker, out: &mut impl Wri
             Sender::Client => Role::Client,
             Sender::Server => Role::Server,
         };
-        let outcome = judge(checker, source, kind, &octets, role);
+        let outcome = judge(checker, source, kind, &octets, role, conversation.as_mut());
         if outcome.is_valid() {
             tally.valid += 1;
         } else {
@@ -156,14 +175,23 @@ fn exit(tally: &Tally) -> Exit {
     }
 }
 
-fn judge(checker: &Checker, source: &Source, kind: Kind, octets: &[u8], role: Role) -> Outcome {
+fn judge(
+    checker: &Judges,
+    source: &Source,
+    kind: Kind,
+    octets: &[u8],
+    role: Role,
+    conversation: Option<&mut SspConversation>,
+) -> Outcome {
     let mut outcome = Outcome {
         path: source.name(),
+        protocol: "CSP",
         version: None,
         encoding: Encoding::Xml,
         primitive: String::new(),
         role,
         findings: Vec::new(),
+        between: Vec::new(),
         left_out: Vec::new(),
         text: String::new(),
     };
@@ -191,17 +219,22 @@ fn judge(checker: &Checker, source: &Source, kind: Kind, octets: &[u8], role: Ro
         return outcome;
     };
     let root = message.tree.get(message.tree.root());
-    if root.name == "WV-SSP-Message" || root.namespace.contains("SSP") {
-        outcome.primitive = root.name.clone();
-        outcome.findings.push(Finding::of_octets(
-            OctetDefect::Unreadable,
-            root.position,
-            "an SSP message: SSP is not judged by this version".to_owned(),
-        ));
-        return outcome;
-    }
-    let checked = checker.check(&message);
-    outcome.version = checked.version;
+    let checked = if root.name == SSP_ROOT || root.namespace.contains("SSP") {
+        outcome.protocol = "SSP";
+        outcome.version = SspChecker::version(&message).map(|v| v.as_str());
+        if let (Some(conversation), Some(from)) = (conversation, SspConversation::sender(&message.tree)) {
+            let judged = conversation.take(checker.ssp.syntax(), &from, &message.tree, &HeaderIds::default());
+            outcome.between = judged.into_iter().filter(|j| !j.holds).collect();
+        }
+        Checked {
+            sender: Some(Role::Ssp),
+            ..checker.ssp.check(&message)
+        }
+    } else {
+        let checked = checker.csp.check(&message);
+        outcome.version = checked.version.map(Version::as_str);
+        checked
+    };
     outcome.primitive = checked.primitives;
     outcome.role = checked.sender.unwrap_or(role);
     outcome.findings.extend(checked.findings);

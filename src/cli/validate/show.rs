@@ -71,14 +71,24 @@ pub(super) fn human(out: &mut impl Write, outcome: &Outcome, common: &Common) ->
             writeln!(out, "{margin} | {}{caret}", " ".repeat(found.caret))?;
         }
     }
+    // What a conversation shows is no defect of the message alone: nothing is surer than a warning.
+    for judgement in outcome.between.iter().filter(|_| !common.quiet) {
+        writeln!(
+            out,
+            "{path}: {}[{}] {}",
+            paint.severity(Strength::Should),
+            judgement.item,
+            escape::plain(&masker.text(&judgement.text))
+        )?;
+    }
     for (rule, count) in &outcome.left_out {
         writeln!(out, "{path}: {count} more findings of {rule} left out")?;
     }
     if common.verbose {
         let word = if outcome.is_valid() { "valid" } else { "invalid" };
-        let version = outcome.version.map_or("?", |v| v.as_str());
+        let version = outcome.version.unwrap_or("?");
         let primitive = escape::plain(&outcome.primitive);
-        writeln!(out, "{path}: {word}, CSP {version}, {primitive}")?;
+        writeln!(out, "{path}: {word}, {} {version}, {primitive}", outcome.protocol)?;
     }
     Ok(())
 }
@@ -128,8 +138,8 @@ pub(super) fn json(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     let line = Line {
         path: &outcome.path,
         valid: outcome.is_valid(),
-        protocol: "CSP",
-        version: outcome.version.map(|v| v.as_str()),
+        protocol: outcome.protocol,
+        version: outcome.version,
         encoding: outcome.encoding.as_str(),
         primitive: &outcome.primitive,
         findings: outcome
@@ -143,6 +153,14 @@ pub(super) fn json(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
                 path: &f.path,
                 message: masker.text(&f.text),
             })
+            .chain(outcome.between.iter().map(|j| LineFinding {
+                item: j.item.to_string(),
+                severity: severity(Strength::Should),
+                line: 0,
+                column: 0,
+                path: &j.path,
+                message: masker.text(&j.text),
+            }))
             .collect(),
     };
     serde_json::to_writer(&mut *out, &line)?;

@@ -9,7 +9,7 @@ use super::repair::{Repaired, repair};
 use super::{Problem, ProblemKind, Reading};
 use crate::base::escape;
 use crate::base::limits::MAX_BODY;
-use crate::message::{Attribute, Carrier, Encoding, Message, NodeId, Position, Tree};
+use crate::message::{Attribute, Carrier, Encoding, Message, NodeId, Position, SSP_ROOT, Tree};
 
 /// Reads a message from octets; `content_type_charset` is the `charset` parameter of the HTTP
 /// Content-Type, if there is one.
@@ -167,7 +167,11 @@ fn build(document: &Document<'_>, text: &str, found: &Survey, original: &dyn Fn(
         }
     }
     // A parsed document has a root element; an empty tree stands in for what cannot happen.
-    tree.unwrap_or_else(|| Tree::new("", ""))
+    let mut tree = tree.unwrap_or_else(|| Tree::new("", ""));
+    if tree.get(tree.root()).name == SSP_ROOT {
+        tree.fold_attributes();
+    }
+    tree
 }
 
 #[cfg(test)]

@@ -82,6 +82,11 @@ impl Output {
                         put(&mut start, "xmlns", default);
                     }
                     attributes(tree, id, &mut start);
+                    for child in tree.elements(id) {
+                        if let Some(name) = tree.get(child).name.strip_prefix('@') {
+                            put(&mut start, name, &tree.text(child));
+                        }
+                    }
                     let content = content(tree, id);
                     if content.is_empty() {
                         self.event(Event::Empty(start));
@@ -99,16 +104,16 @@ impl Output {
 
 /// The children that count: white space between elements does not.
 fn content(tree: &Tree, id: NodeId) -> Vec<Step<'_>> {
-    let children = &tree.get(id).children;
-    let has_elements = children.iter().any(|c| matches!(c, Child::Element(_)));
+    // Folded attributes are written as such.
+    let children = || tree.get(id).children.iter().filter(|c| !tree.is_folded(c));
+    let has_elements = children().any(|c| matches!(c, Child::Element(_)));
     let blank = |text: &str| text.bytes().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'));
     let drop = has_elements
-        && children.iter().all(|c| match c {
+        && children().all(|c| match c {
             Child::Text(text, _) => blank(text),
             Child::Element(_) => true,
         });
-    children
-        .iter()
+    children()
         .filter_map(|child| match child {
             Child::Element(e) => Some(Step::Open(*e)),
             Child::Text(text, _) if drop || text.is_empty() => None,

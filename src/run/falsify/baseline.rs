@@ -103,7 +103,7 @@ impl<'a> Baseline<'a> {
                     .extend(names.into_iter().flatten().map(|t| t.name));
             }
             let own = match self.role {
-                Role::Server => response,
+                Role::Server | Role::Ssp => response,
                 Role::Client => request,
             };
             if let Some(kind) = own.as_ref().and_then(|m| MessageKind::of(&m.tree)) {
@@ -208,7 +208,7 @@ pub async fn run(
     let run_id = "falsify".to_owned();
     let mut outputs = Vec::with_capacity(units.len());
     match role {
-        Role::Server => {
+        Role::Server | Role::Ssp => {
             let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             for unit in units {
                 // A server of its own: what a fault leaves behind in one case is not charged in the next.

@@ -121,7 +121,7 @@ impl Maker<'_> {
             );
         }
         match self.baseline.role {
-            Role::Server => {
+            Role::Server | Role::Ssp => {
                 let mut silent = BTreeMap::new();
                 self.expect(&mut silent, "ENV", 14);
                 self.push(out, "silent", "no answer", vec![Edit::Close], silent);
@@ -219,10 +219,7 @@ impl Maker<'_> {
     }
 
     fn expect(&self, expected: &mut BTreeMap<ItemId, Strength>, group: &str, number: u16) {
-        let side = match self.baseline.role {
-            Role::Client => "C",
-            Role::Server => "S",
-        };
+        let side = self.baseline.role.device();
         let Ok(id) = ItemId::parse(&format!("CSP-{group}-{side}-{number:03}")) else {
             return;
         };
