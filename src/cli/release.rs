@@ -68,7 +68,8 @@ fn items(document: &LedgerDocument, tables: &Tables) -> (usize, usize) {
 fn human(ledger: &Ledger, tables: &Tables) -> String {
     let mut out = format!(
         "What the public texts of the release say, statement by statement, by the document that it belongs to.\n\
-         A statement that is said twice has two numbers. {MARK}\n"
+         A statement that is said twice has two numbers. What cases and faults an item has, `imps-scr scr coverage` tells.\n\
+         {MARK}\n"
     );
     for document in ledger.documents() {
         let rows = ledger.of_document(&document.id);
@@ -94,7 +95,7 @@ fn human(ledger: &Ledger, tables: &Tables) -> String {
         let _ = writeln!(out, "  statements  {}", classes(|class| count(&rows, class)));
         for class in LedgerClass::ALL {
             for (entry, numbers) in rows.iter().filter(|(e, _)| e.class == *class) {
-                statement(entry, numbers, tables, &mut out);
+                statement(entry, numbers, ledger, tables, &mut out);
             }
         }
     }
@@ -102,14 +103,20 @@ fn human(ledger: &Ledger, tables: &Tables) -> String {
     out
 }
 
-fn statement(entry: &LedgerEntry, numbers: &[u32], tables: &Tables, out: &mut String) {
+fn statement(entry: &LedgerEntry, numbers: &[u32], ledger: &Ledger, tables: &Tables, out: &mut String) {
+    let places: Vec<String> = numbers
+        .iter()
+        .filter_map(|n| ledger.get(*n))
+        .map(|e| format!("{} {}", e.document, e.section))
+        .collect();
     let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
     let _ = writeln!(
         out,
-        "    {:<9} {:<12}  {}",
+        "    {:<9} {:<12}  {} ({})",
         numbers.join(", "),
         entry.class,
-        shown(&entry.statement)
+        shown(&entry.statement),
+        shown(&places.join("; "))
     );
     let indent = " ".repeat(28);
     if entry.class == LedgerClass::Tested {

@@ -333,7 +333,8 @@ fn remarks(tables: &Tables) -> Vec<String> {
                 }
                 Reference::Item(name) => match tables.items.find(name.as_str()) {
                     None => notes.push(format!("{}: {name} is of a table that is not loaded", item.id)),
-                    Some(other) if other.role != item.role => notes.push(format!(
+                    // A server is the same by either protocol.
+                    Some(other) if other.role.device() != item.role.device() => notes.push(format!(
                         "{}: its requirement names {name}, an item of the other role",
                         item.id
                     )),

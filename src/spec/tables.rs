@@ -151,7 +151,10 @@ mod tests {
             Reference::Group(g) if g.name() == "CSP" => Truth::True,
             other => tables.items.truth(other, &|_| Some(Truth::True)),
         });
-        assert_eq!(truth, Truth::Unknown, "no SSP table is loaded");
+        assert_eq!(truth, Truth::True, "both tables are loaded");
+        let ledger = tables.ledger.as_ref().unwrap();
+        assert_eq!((ledger.statements(), ledger.missing()), (223, vec![]));
+        assert_eq!(ledger.documents().iter().filter(|d| d.baseline).count(), 16);
     }
 
     #[test]
