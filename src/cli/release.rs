@@ -92,6 +92,15 @@ fn human(ledger: &Ledger, tables: &Tables) -> String {
             (_, 0) => writeln!(out, "  items       {all}"),
             _ => writeln!(out, "  items       {all}, {untestable} of them untestable"),
         };
+        for item in document.items_of(&tables.items).filter(|i| !is_testable(i)) {
+            let why = item.untestable.as_deref().unwrap_or("not applicable");
+            let _ = writeln!(
+                out,
+                "    {}  untestable: {}",
+                shown(&item.marked_id()),
+                shown(why)
+            );
+        }
         let _ = writeln!(out, "  statements  {}", classes(|class| count(&rows, class)));
         for class in LedgerClass::ALL {
             for (entry, numbers) in rows.iter().filter(|(e, _)| e.class == *class) {
@@ -158,7 +167,7 @@ fn totals(ledger: &Ledger, tables: &Tables, out: &mut String) {
     let baseline = ledger.documents().iter().filter(|d| d.baseline).count();
     let _ = writeln!(
         out,
-        "\nAn item or a statement may belong to several documents.\n\n{baseline} documents of the baseline\n{}",
+        "\n\nAn item or a statement may belong to several documents.\n\n{baseline} documents of the baseline\n{}",
         summary(ledger)
     );
     for number in ledger.missing() {

@@ -38,7 +38,7 @@ struct ListArgs {
     /// Only items of this status: M, O or NA
     #[arg(long, value_parser = word::<Status>)]
     status: Option<Status>,
-    /// Only items of this protocol: CSP or IMPS
+    /// Only items of this protocol: CSP, SSP or IMPS
     #[arg(long)]
     protocol: Option<String>,
     /// How to print
@@ -132,6 +132,7 @@ fn json(item: &Item) -> serde_json::Value {
         "reconstructed": item.reconstructed,
         "protocol": item.protocol,
         "role": item.role,
+        "side": item.side,
         "status": item.status,
         "basis": item.basis,
         "because": item.because,
@@ -204,6 +205,9 @@ pub(super) fn describe(item: &Item, tables: &Tables) -> String {
     };
     line("protocol", &item.protocol);
     line("role", item.role.as_str());
+    if let Some(side) = item.side {
+        line("side", side.as_str());
+    }
     line(
         "status",
         match item.status {
@@ -212,10 +216,12 @@ pub(super) fn describe(item: &Item, tables: &Tables) -> String {
             Status::NotApplicable => "NA, not applicable",
         },
     );
+    // The release has the versions of CSP.
+    let protocol = if item.side.is_some() { "SSP" } else { "CSP" };
     let versions = match (item.since, item.until) {
-        (since, None) => format!("CSP {since} and later"),
-        (since, Some(until)) if since == until => format!("CSP {since} only"),
-        (since, Some(until)) => format!("CSP {since} to {until}"),
+        (since, None) => format!("{protocol} {since} and later"),
+        (since, Some(until)) if since == until => format!("{protocol} {since} only"),
+        (since, Some(until)) => format!("{protocol} {since} to {until}"),
     };
     line("versions", &versions);
     if let Some(printed) = &item.requirement_text {

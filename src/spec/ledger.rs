@@ -163,7 +163,7 @@ impl Ledger {
                     .error(
                         &format!("entries[{i}].same-as"),
                         format!(
-                            "{} is the same as {other}, which has no row of its own",
+                            "statement {} is the same as {other}, which has no row of its own",
                             row.number
                         ),
                     )
@@ -230,14 +230,14 @@ impl Ledger {
         let earlier = doc.value.entries.iter().take(i);
         if earlier.clone().any(|r| r.number == row.number) {
             return Err(doc
-                .error(&path, format!("{} stands twice", row.number))
+                .error(&path, format!("statement {} stands twice", row.number))
                 .fix("every statement has one row: correct one of the numbers"));
         }
         if row.number == 0 || row.number > self.statements {
             return Err(doc
                 .error(
                     &path,
-                    format!("{} is not among 1 to {}", row.number, self.statements),
+                    format!("statement {} is not among 1 to {}", row.number, self.statements),
                 )
                 .fix("correct the number, or `statements`"));
         }
@@ -246,7 +246,7 @@ impl Ledger {
             return Err(doc
                 .error(
                     &format!("entries[{i}].section"),
-                    format!("{}: `section` is empty", row.number),
+                    format!("statement {}: `section` is empty", row.number),
                 )
                 .fix("write the section of the text"));
         }
@@ -259,7 +259,10 @@ impl Ledger {
             return Err(doc
                 .error(
                     &format!("entries[{i}].same-as"),
-                    format!("{} is the same as another row and says more", row.number),
+                    format!(
+                        "statement {} is the same as another row and says more",
+                        row.number
+                    ),
                 )
                 .fix("leave out all but number, document, section and same-as"));
         }
@@ -285,7 +288,8 @@ impl Ledger {
         let number = row.number;
         let at = |field: &str| format!("entries[{i}].{field}");
         let wrong = |field: &str, problem: &str, fix: &str| {
-            doc.error(&at(field), format!("{number}: {problem}")).fix(fix)
+            doc.error(&at(field), format!("statement {number}: {problem}"))
+                .fix(fix)
         };
         let filled = |text: &Option<String>| {
             text.as_deref()
@@ -379,17 +383,20 @@ fn patterns(
     for (j, text) in row.items.iter().flatten().enumerate() {
         let path = format!("entries[{i}].items[{j}]");
         let pattern = ItemPattern::parse(text).map_err(|e| {
-            doc.error(&path, format!("{}: {e}", row.number))
+            doc.error(&path, format!("statement {}: {e}", row.number))
                 .fix("write CSP-UPDPR-S-001 or CSP-UPDPR-S-*")
         })?;
         if !items.iter().any(|item| pattern.matches(&item.id)) {
             return Err(doc
-                .error(&path, format!("{}: no item is called {text}", row.number))
+                .error(
+                    &path,
+                    format!("statement {}: no item is called {text}", row.number),
+                )
                 .fix(did_you_mean(&items.nearest(text))));
         }
         if out.contains(&pattern) {
             return Err(doc
-                .error(&path, format!("{}: {text} stands twice", row.number))
+                .error(&path, format!("statement {}: {text} stands twice", row.number))
                 .fix("remove one of them"));
         }
         out.push(pattern);
