@@ -154,6 +154,110 @@ fn check_counts_and_complains() {
     insta::assert_snapshot!("missing_table", shown(dir.path(), &["scr", "check"]));
 }
 
+const LEDGER: &str = r#"format: imps-scr/ledger/1
+statements: 5
+documents:
+  - {id: WV-042, title: Session and transactions, remark: not public}
+  - {id: WV-051, title: Command lines, remark: no text}
+  - {id: ERELD, title: The release, baseline: false, protocol: IMPS, remark: public}
+  - {id: SMCNP, title: Core network, baseline: false, remark: no document}
+entries:
+  - number: 1
+    document: ERELD
+    section: "6"
+    statement: Users log in.
+    class: tested
+    document-of: [WV-042]
+    items: [CSP-LOGINP-S-001, CSP-LOGIND-*]
+    reason: by their names
+  - number: 2
+    document: ERELD
+    section: "6.2"
+    statement: Commands may be typed.
+    class: untestable
+    document-of: [WV-051]
+    reason: nobody knows how
+  - number: 3
+    document: ERELD
+    section: "7"
+    statement: Bills are paid.
+    class: out-of-scope
+    document-of: [ERELD, SMCNP]
+    reason: the release leaves it out
+  - {number: 4, document: WV-042, section: "1", same-as: 1}
+  - number: 5
+    document: WV-042
+    section: "2"
+    statement: It is good to have friends.
+    class: informative
+    document-of: [WV-042]
+    reason: it asks nothing
+"#;
+
+#[test]
+fn the_release_is_told_by_document() {
+    let with = |ledger: &str| {
+        let dir = tables(ITEMS);
+        std::fs::write(dir.path().join("release-ledger.yaml"), ledger).unwrap();
+        dir
+    };
+    let release = &["scr", "coverage", "--release"];
+    insta::assert_snapshot!("release", shown(with(LEDGER).path(), release));
+    let check = shown(with(LEDGER).path(), &["scr", "check"]);
+    assert!(check.contains("5 statements of the release: 2 tested"), "{check}");
+    let gap = LEDGER.replacen("statements: 5", "statements: 6", 1);
+    let gap = shown(with(&gap).path(), release);
+    assert!(
+        gap.starts_with("exit 1") && gap.contains("GAP: statement 6"),
+        "{gap}"
+    );
+    for (name, from, to) in [
+        ("release_unknown_item", "CSP-LOGINP-S-001", "CSP-LOGINX-S-001"),
+        ("release_no_reason", "    reason: nobody knows how\n", ""),
+        ("release_same_as_nothing", "same-as: 1", "same-as: 9"),
+    ] {
+        assert!(LEDGER.contains(from));
+        insta::assert_snapshot!(name, shown(with(&LEDGER.replacen(from, to, 1)).path(), release));
+    }
+    insta::assert_snapshot!("release_missing", shown(tables(ITEMS).path(), release));
+
+    let dir = with(LEDGER);
+    let output = program(dir.path(), &["scr", "coverage", "--release", "--format", "json"])
+        .output()
+        .unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["format"], "imps-scr/release-coverage/1");
+    assert_eq!(document["totals"]["classes"]["tested"], 2);
+    assert_eq!(document["documents"][3]["statements"]["out-of-scope"], 1);
+    insta::assert_snapshot!(
+        "release_json_statement",
+        format!("{:#}", document["statements"][3])
+    );
+    for also in ["--matrix", "--role=server"] {
+        let told = shown(dir.path(), &["scr", "coverage", "--release", also]);
+        assert!(told.starts_with("exit 2"), "{told}");
+    }
+}
+
+/// The release that the binary carries: all of it, with what has no document.
+#[test]
+fn the_embedded_release_is_accounted_for() {
+    let output = common::binary()
+        .args(["scr", "coverage", "--release"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for part in [
+        "\nWV-051  ",
+        "\nSMCNP  ",
+        "16 documents of the baseline",
+        "; 0 without a row",
+    ] {
+        assert!(text.contains(part), "{part}");
+    }
+}
+
 #[test]
 fn the_embedded_tables_are_sound() {
     let output = common::binary().args(["scr", "check"]).output().unwrap();

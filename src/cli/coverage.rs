@@ -10,9 +10,10 @@ use crate::run::falsify::Falsifier;
 use crate::spec::Role;
 
 use super::falsify::{io, runtime};
+use super::scr::Format;
 use super::{Common, Failure, exit::Exit, output};
 
-/// What is tested: items with their cases and mutants, transactions by aspect
+/// What is tested: items with their cases and mutants, transactions by aspect; or the whole release
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print every cell: transaction, role and version against aspects; and every item with its mutants
@@ -24,13 +25,23 @@ pub struct Args {
     /// Use the cases (and faults) of this directory in place of the embedded ones
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
+    /// Print what the release says, by baseline document, and which items test it or why none does
+    #[arg(long, conflicts_with_all = ["matrix", "role", "cases"])]
+    release: bool,
+    /// How to print the release
+    #[arg(long, value_enum, default_value_t = Format::Human, requires = "release")]
+    format: Format,
 }
 
-/// Runs `scr coverage`; the exit code is 1 when a cell has neither a case nor a reason.
+/// Runs `scr coverage`; the exit code is 1 when a cell, or a statement of the release, has neither a case
+/// or an item nor a reason.
 ///
 /// # Errors
 /// A mistake in a table or a case, or no runtime.
 pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
+    if args.release {
+        return super::release::run(args.format, common);
+    }
     let suite = super::run::load_suite(common, args.cases.as_deref())?;
     let roles = args.role.map_or_else(|| Role::ALL.to_vec(), |r| vec![r]);
     let falsifier = runtime()?

@@ -12,6 +12,7 @@ mod in_use;
 mod proxy;
 mod reference;
 mod rejudge;
+mod release;
 mod resume;
 mod run;
 mod scr;

@@ -26,7 +26,7 @@ enum Command {
     Check(CheckArgs),
     /// Make a table for `run --imported` of one that you hold, CSV or YAML
     Import(super::import::Args),
-    /// What is tested: items with their cases and mutants, transactions by aspect
+    /// What is tested: items with their cases and mutants, transactions by aspect; or the whole release
     Coverage(super::coverage::Args),
 }
 
@@ -38,7 +38,7 @@ struct ListArgs {
     /// Only items of this status: M, O or NA
     #[arg(long, value_parser = word::<Status>)]
     status: Option<Status>,
-    /// Only items of this protocol: CSP or IMPS
+    /// Only items of this protocol: CSP, SSP or IMPS
     #[arg(long)]
     protocol: Option<String>,
     /// How to print
@@ -60,7 +60,7 @@ struct ShowArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// A table for people.
     Human,
     /// One JSON document.
@@ -132,6 +132,7 @@ fn json(item: &Item) -> serde_json::Value {
         "reconstructed": item.reconstructed,
         "protocol": item.protocol,
         "role": item.role,
+        "side": item.side,
         "status": item.status,
         "basis": item.basis,
         "because": item.because,
@@ -204,6 +205,9 @@ pub(super) fn describe(item: &Item, tables: &Tables) -> String {
     };
     line("protocol", &item.protocol);
     line("role", item.role.as_str());
+    if let Some(side) = item.side {
+        line("side", side.as_str());
+    }
     line(
         "status",
         match item.status {
@@ -212,10 +216,12 @@ pub(super) fn describe(item: &Item, tables: &Tables) -> String {
             Status::NotApplicable => "NA, not applicable",
         },
     );
+    // The release has the versions of CSP.
+    let protocol = if item.side.is_some() { "SSP" } else { "CSP" };
     let versions = match (item.since, item.until) {
-        (since, None) => format!("CSP {since} and later"),
-        (since, Some(until)) if since == until => format!("CSP {since} only"),
-        (since, Some(until)) => format!("CSP {since} to {until}"),
+        (since, None) => format!("{protocol} {since} and later"),
+        (since, Some(until)) if since == until => format!("{protocol} {since} only"),
+        (since, Some(until)) => format!("{protocol} {since} to {until}"),
     };
     line("versions", &versions);
     if let Some(printed) = &item.requirement_text {
@@ -306,6 +312,9 @@ fn check(tables: &Tables) -> String {
         "{} open questions, {named} named by rows of the element table",
         tables.readings.len()
     );
+    if let Some(ledger) = &tables.ledger {
+        let _ = writeln!(out, "{}", super::release::summary(ledger));
+    }
     let notes = remarks(tables);
     for note in &notes {
         let _ = writeln!(out, "note: {}", shown(note));
@@ -330,7 +339,8 @@ fn remarks(tables: &Tables) -> Vec<String> {
                 }
                 Reference::Item(name) => match tables.items.find(name.as_str()) {
                     None => notes.push(format!("{}: {name} is of a table that is not loaded", item.id)),
-                    Some(other) if other.role != item.role => notes.push(format!(
+                    // A server is the same by either protocol.
+                    Some(other) if other.role.device() != item.role.device() => notes.push(format!(
                         "{}: its requirement names {name}, an item of the other role",
                         item.id
                     )),
@@ -344,6 +354,6 @@ fn remarks(tables: &Tables) -> Vec<String> {
 }
 
 /// Table text for the terminal: `--tables` may bring anything.
-fn shown(text: &str) -> std::borrow::Cow<'_, str> {
+pub(super) fn shown(text: &str) -> std::borrow::Cow<'_, str> {
     crate::base::escape::plain(text)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::base::{FileError, FileSet};
 
 use super::items::Items;
+use super::ledger::Ledger;
 use super::readings::Readings;
 use super::ssp::SspSyntax;
 use super::syntax::{Syntax, SyntaxFiles};
@@ -24,6 +25,8 @@ pub struct Tables {
     pub readings: Readings,
     /// Transactions.
     pub transactions: Vec<Transaction>,
+    /// What the release says; none in tables that somebody made without it.
+    pub ledger: Option<Ledger>,
     /// Tells two sets of tables apart, 16 hexadecimal digits.
     pub digest: String,
 }
@@ -37,7 +40,7 @@ impl Tables {
     pub fn load(files: &FileSet) -> Result<Self, FileError> {
         let syntax = Arc::new(syntax(files)?);
         let (name, text) = file(files, "csp-transactions.yaml")?;
-        let tables = Self {
+        let mut tables = Self {
             transactions: transactions::load(name, text, &syntax)?,
             syntax,
             ssp: Arc::new(SspSyntax::load(files)?),
@@ -46,10 +49,14 @@ impl Tables {
                 let (file, text) = file(files, "readings.yaml")?;
                 Readings::parse(file, text)?
             },
+            ledger: None,
             digest: files.digest(),
         };
         tables.check_readings(file(files, ELEMENTS)?)?;
         tables.check_functions()?;
+        if let Some((file, text)) = files.get(LEDGER) {
+            tables.ledger = Some(Ledger::parse(file, text, &tables.items)?);
+        }
         Ok(tables)
     }
 
@@ -102,6 +109,8 @@ impl Tables {
     }
 }
 
+/// The name of the ledger, for whoever misses it.
+pub const LEDGER: &str = "release-ledger.yaml";
 const ELEMENTS: &str = "syntax/csp-elements.yaml";
 
 fn syntax(files: &FileSet) -> Result<Syntax, FileError> {
@@ -142,7 +151,10 @@ mod tests {
             Reference::Group(g) if g.name() == "CSP" => Truth::True,
             other => tables.items.truth(other, &|_| Some(Truth::True)),
         });
-        assert_eq!(truth, Truth::Unknown, "no SSP table is loaded");
+        assert_eq!(truth, Truth::True, "both tables are loaded");
+        let ledger = tables.ledger.as_ref().unwrap();
+        assert_eq!((ledger.statements(), ledger.missing()), (223, vec![]));
+        assert_eq!(ledger.documents().iter().filter(|d| d.baseline).count(), 16);
     }
 
     #[test]

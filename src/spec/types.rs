@@ -108,6 +108,20 @@ words!(
 );
 
 words!(
+    /// What the suite makes of a statement of the release.
+    LedgerClass {
+        /// Items test it.
+        Tested = "tested",
+        /// No message shows it, or nothing is known that could be asked.
+        Untestable = "untestable",
+        /// It asks nothing.
+        Informative = "informative",
+        /// The release leaves it out, or this version of the suite does.
+        OutOfScope = "out-of-scope",
+    }
+);
+
+words!(
     /// Grade of a row of the syntax tables.
     Grade {
         /// Printed in the 1.1 DTD.

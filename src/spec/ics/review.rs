@@ -228,10 +228,11 @@ impl Ics {
                 if all.is_empty() {
                     return Meaning::Untold("no table of it is loaded".to_owned());
                 }
-                if group.role() != self.role {
+                // A server answers for each of its protocols in a statement of its own.
+                if let Some(other) = all.iter().find(|i| i.role != self.role) {
                     return Meaning::Untold(format!(
                         "items of the {}, for which this statement does not answer",
-                        group.role()
+                        other.role
                     ));
                 }
                 let asked: Vec<&Item> = all.into_iter().filter(|i| asked(i)).collect();
