@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::base::yaml;
 use crate::base::{FileError, FileSet, ItemId};
-use crate::message::{Envelope, SspEnvelope, Tree};
+use crate::message::{Envelope, SspEnvelope, Tree, ssp_code};
 use crate::spec::{Role, Version};
 
 use super::client::ClientFault;
@@ -76,6 +76,21 @@ pub struct MessageKind {
 impl MessageKind {
     /// The kind of a message with one transaction.
     pub fn of(tree: &Tree) -> Option<Self> {
+        if let Some(envelope) = SspEnvelope::of(tree) {
+            let [transaction] = &envelope.transactions[..] else {
+                return None;
+            };
+            let primitive = transaction.primitive?;
+            return Some(Self {
+                primitive: transaction.name.clone(),
+                mode: transaction.mode.as_str().to_owned(),
+                code: ssp_code(tree, primitive),
+                shape: tree
+                    .elements(primitive)
+                    .map(|e| tree.get(e).name.clone())
+                    .collect(),
+            });
+        }
         let envelope = Envelope::of(tree)?;
         let [transaction] = &envelope.transactions[..] else {
             return None;
@@ -175,7 +190,7 @@ impl Fault {
 }
 
 /// Names of the primitives of a message; those of a set-up with their mode, `LoginRequest.Response`, as well.
-fn carried(tree: &Tree) -> Vec<String> {
+pub fn carried(tree: &Tree) -> Vec<String> {
     if let Some(envelope) = SspEnvelope::of(tree) {
         let with_mode = envelope
             .transactions

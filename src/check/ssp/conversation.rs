@@ -219,7 +219,7 @@ impl SspConversation {
                 let wanted = setup.wanted.iter().find(|(d, _)| **d != from).map(|(_, n)| *n);
                 if let (Some(wanted), Some(granted)) = (wanted, life) {
                     let text = format!("timeToLive granted is {granted}, wanted was {wanted}");
-                    judging.say(("SU", 20), "ssp-granted", granted <= wanted, text, primitive);
+                    judging.say(("SU", 30), "ssp-granted", granted <= wanted, text, primitive);
                 }
                 let id = tree
                     .attribute(primitive, "sessionID")

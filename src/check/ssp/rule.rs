@@ -95,7 +95,7 @@ impl SspRule {
             SspRule::Detail => ("ssp-detail", "the code comes with a DetailedResult", "ER", 8),
             SspRule::Presence => ("ssp-presence", "presence attributes are those of CSP", "PR", 14),
             SspRule::MessageInfo => ("ssp-message-info", "MessageInfo is complete", "IM", 2),
-            SspRule::Content => ("ssp-content", "Base64 as long as contentSize says", "IM", 3),
+            SspRule::Content => ("ssp-content", "Base64 as long as contentSize says", "IM", 19),
             SspRule::Date => ("ssp-date", "a date in UTC", "IM", 18),
         }
     }
@@ -119,11 +119,7 @@ impl SspRule {
     /// No row of SSP is surer than one source: nothing here costs more than a warning. What a case charges
     /// follows from the item.
     pub fn strength(self) -> Strength {
-        match self {
-            // The content is lost or changed.
-            SspRule::Content => Strength::Must,
-            _ => Strength::Should,
-        }
+        Strength::Should
     }
 }
 

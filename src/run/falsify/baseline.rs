@@ -9,8 +9,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::ItemId;
-use crate::message::{Envelope, Tree};
-use crate::peer::fault::{Fault, FaultKind, MessageKind};
+use crate::message::Tree;
+use crate::peer::fault::{Fault, FaultKind, MessageKind, carried};
+use crate::record::Initiator;
 use crate::spec::{Role, Version};
 use crate::transport::client::Address;
 use crate::transport::{MemoryNet, Net};
@@ -21,6 +22,7 @@ use super::super::embedded_client::{self, ClientTarget};
 use super::super::guest::Guest;
 use super::super::plan::{Plan, Unit};
 use super::super::reference::{EmbeddedServer, reference_accounts};
+use super::super::ssp_embedded;
 use super::super::suite::{Suite, reread};
 use super::super::target::{Pace, ServerTarget};
 use super::super::{CaseOutput, server_iut};
@@ -98,13 +100,13 @@ impl<'a> Baseline<'a> {
             let request = reread(&exchange.request.body);
             let response = exchange.response.as_ref().ok().and_then(|r| reread(&r.body));
             for message in [&request, &response].into_iter().flatten() {
-                let names = Envelope::of(&message.tree).map(|e| e.transactions);
-                seen.primitives
-                    .extend(names.into_iter().flatten().map(|t| t.name));
+                seen.primitives.extend(carried(&message.tree));
             }
             let own = match self.role {
-                Role::Server | Role::Ssp => response,
+                Role::Server => response,
                 Role::Client => request,
+                Role::Ssp if exchange.initiator == Initiator::Iut => request,
+                Role::Ssp => None,
             };
             if let Some(kind) = own.as_ref().and_then(|m| MessageKind::of(&m.tree)) {
                 by_exchange.insert(exchange.number, kind.clone());
@@ -208,7 +210,14 @@ pub async fn run(
     let run_id = "falsify".to_owned();
     let mut outputs = Vec::with_capacity(units.len());
     match role {
-        Role::Server | Role::Ssp => {
+        Role::Ssp => {
+            for unit in units {
+                let net = Net::Memory(MemoryNet::new());
+                let embedded = ssp_embedded::start(suite, &net, fault.cloned(), seed, &run_id, epoch).await?;
+                outputs.push(server_iut::run_ssp_case(suite, &embedded.target, unit.case, version).await);
+            }
+        }
+        Role::Server => {
             let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             for unit in units {
                 // A server of its own: what a fault leaves behind in one case is not charged in the next.

@@ -4,6 +4,7 @@
 
 mod baseline;
 mod mutate;
+mod mutate_ssp;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -75,6 +76,9 @@ impl<'a> Falsifier<'a> {
         let mut baselines = Vec::new();
         for role in roles {
             for version in Version::ALL {
+                if *role == Role::Ssp && *version != Version::V12 {
+                    continue;
+                }
                 baselines.push(Baseline::record(suite, *role, *version, seed).await?);
             }
         }
@@ -120,7 +124,10 @@ impl<'a> Falsifier<'a> {
     pub fn generated(&self) -> Vec<Mutant> {
         self.baselines
             .iter()
-            .flat_map(|b| mutate::mutants(self.suite, b))
+            .flat_map(|b| match b.role {
+                Role::Ssp => mutate_ssp::mutants(self.suite, b),
+                Role::Client | Role::Server => mutate::mutants(self.suite, b),
+            })
             .collect()
     }
 
