@@ -251,8 +251,12 @@ impl<'a> Runner<'a> {
                 lane,
                 item,
                 tests,
+                codes,
                 ..
-            } if self.is_node(lane) => self.node_expect(expected, lane, item.as_ref(), tests).await,
+            } if self.is_node(lane) => {
+                self.node_expect(expected, lane, item.as_ref(), tests, codes)
+                    .await
+            }
             Step::Expect {
                 expected,
                 lane,
@@ -413,6 +417,12 @@ impl<'a> Runner<'a> {
             "group" | "group2" | "list" | "list2" => self.predefined(&format!("A.{name}")),
             "invitation" => Some(format!("i{}", self.word())),
             "message" => Some(format!("m{}", self.word())),
+            "content" => Some(format!("hello {}", self.word())),
+            "content-size" => Some(format!("hello {}", self.word()).len().to_string()),
+            "content-base64" => {
+                let content = format!("hello {}", self.word());
+                Some(base64::engine::general_purpose::STANDARD.encode(content))
+            }
             "unknown-group" => Some(resource(
                 &self.predefined("A.user")?,
                 &format!("no{}", self.word()),

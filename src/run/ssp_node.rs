@@ -63,11 +63,6 @@ impl Came {
     pub fn mode(&self) -> Option<&Mode> {
         self.envelope.transactions.first().map(|t| &t.mode)
     }
-
-    /// Its transactionID.
-    pub fn id(&self) -> &str {
-        self.envelope.transactions.first().map_or("", |t| t.id.as_str())
-    }
 }
 
 /// What a node sent last.
@@ -91,6 +86,8 @@ pub struct Sent {
 struct Setup {
     id: String,
     token: String,
+    /// The octets of the token as it was sent.
+    octets: Vec<u8>,
     theirs: Vec<u8>,
 }
 
@@ -110,6 +107,7 @@ pub struct Node {
     setup: Setup,
     own_session: Option<String>,
     their_session: Option<String>,
+    first_digest: Option<String>,
     /// Whether the server proved its domain: it does something of its own.
     pub proven: bool,
     profile: SspProfile,
@@ -139,6 +137,7 @@ impl Node {
             setup: Setup::default(),
             own_session: None,
             their_session: None,
+            first_digest: None,
             proven: false,
             profile: profile.clone(),
             next: 0,
@@ -158,14 +157,31 @@ impl Node {
         self.their_session.as_deref()
     }
 
-    /// Puts another session id in the place of the own one.
-    pub fn borrow_session(&mut self, id: &str) {
-        self.own_session = Some(id.to_owned());
-    }
-
     /// The token that was sent last.
     pub fn token(&self) -> &str {
         &self.setup.token
+    }
+
+    /// The first digest that it sent.
+    pub fn first_digest(&self) -> Option<&str> {
+        self.first_digest.as_deref()
+    }
+
+    /// Notes what it sent, which may differ from what a correct node sends.
+    pub fn learn_sent(&mut self, tree: &Tree) {
+        let primitive = SspEnvelope::of(tree).and_then(|e| e.transactions.first()?.primitive);
+        let Some(primitive) = primitive else { return };
+        if let Some(octets) = tree
+            .child(primitive, "SecretToken")
+            .and_then(|t| token_octets(tree, t))
+        {
+            self.setup.octets = octets;
+        }
+        if let Some(digest) = tree.child(primitive, "PasswordDigest")
+            && self.first_digest.is_none()
+        {
+            self.first_digest = Some(tree.text(digest).trim().to_owned());
+        }
     }
 
     fn new_id(&mut self) -> String {
@@ -320,7 +336,7 @@ impl Node {
                 let right = tree
                     .child(primitive, "PasswordDigest")
                     .map(|d| tree.text(d).trim().to_owned());
-                let wanted = crate::check::ssp::digest(&self.profile.digest, self.setup.token.as_bytes());
+                let wanted = crate::check::ssp::digest(&self.profile.digest, &self.setup.octets);
                 self.proven |= right.as_deref() == Some(&*wanted);
                 if asks {
                     let theirs = self.setup.theirs.clone();

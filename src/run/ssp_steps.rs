@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::ItemId;
-use crate::case::{Condition, Expected, Reply, Test, Wanted};
+use crate::case::{Codes, Condition, Expected, Reply, Test, Wanted};
 use crate::check::ssp::item;
 use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
 use crate::event::Silence;
@@ -155,14 +155,15 @@ impl Runner<'_> {
                     prepared = node.prepared.iter().find(|p| p.primitive == first).cloned();
                 }
                 reaction = node.react(&message.tree, envelope);
-                node.came.push(Came {
-                    message: message.clone(),
-                    envelope: envelope.clone(),
-                    number,
-                    breaches: Vec::new(),
-                    taken: false,
-                    counts,
-                });
+                node.came
+                    .extend(one_by_one(message, envelope).map(|(message, envelope)| Came {
+                        message,
+                        envelope,
+                        number,
+                        breaches: Vec::new(),
+                        taken: false,
+                        counts,
+                    }));
                 breaches.extend(self.judge.conversation(judged, number, Part::Request));
             }
         }
@@ -185,8 +186,8 @@ impl Runner<'_> {
         let _ = arrived.answer.send(acknowledgement);
         if let Ok(node) = self.node(&name) {
             node.broken.extend(breaches.iter().cloned());
-            if let Some(came) = node.came.last_mut() {
-                came.breaches = breaches;
+            for came in node.came.iter_mut().filter(|c| c.number == number) {
+                came.breaches.clone_from(&breaches);
             }
         }
         // A node that did not take the message has nothing to answer.
@@ -232,6 +233,7 @@ impl Runner<'_> {
         if let Some(message) = &sent {
             // Only what the server says is judged; what the node says is learned.
             let _ = node.conversation.take(&syntax, &domain, &message.tree, &head);
+            node.learn_sent(&message.tree);
         }
         if let Some(envelope) = &names
             && envelope.transactions.iter().any(|t| t.mode == Mode::Request)
@@ -395,6 +397,7 @@ impl Runner<'_> {
         name: &str,
         item: Option<&ItemId>,
         tests: &[Test],
+        codes: &Codes,
     ) -> Result<(), Stop> {
         let item = item.unwrap_or(&self.case.scr[0]).clone();
         let sent = self.node(name)?.sent.clone();
@@ -433,6 +436,19 @@ impl Runner<'_> {
             Some(code) => format!("{} with code {code}", came.name()),
             None => came.name().to_owned(),
         };
+        if let Some(code) = code.filter(|c| codes.decline.contains(c)) {
+            return Err(Stop::Declined(code));
+        }
+        if code.is_some_and(|c| codes.settled_by.contains(&c)) {
+            if self.phase == Phase::Procedure {
+                let text = format!("{found} settles it");
+                self.judge.charge(&item, &rule, true, text, place);
+            }
+            return Err(Stop::Settled);
+        }
+        if code.is_some_and(|c| codes.excused_by.contains(&c)) {
+            return Ok(());
+        }
         let refused = code.is_some_and(|c| c >= 400);
         let speaks_of_code = tests
             .iter()
@@ -626,8 +642,10 @@ impl Runner<'_> {
                 condition(&test, &c.message.tree, self).0
             };
             (any && c.counts && !(wanted.more && c.taken) || !any && !c.taken)
-                && c.mode() == Some(&Mode::Request)
-                && wanted.primitives.iter().any(|p| p == "any" || p == c.name())
+                && wanted.primitives.iter().any(|p| match p.strip_suffix(".answer") {
+                    Some(name) => c.mode() == Some(&Mode::Response) && (name == "any" || name == c.name()),
+                    None => c.mode() == Some(&Mode::Request) && (p == "any" || p == c.name()),
+                })
                 && wanted.matching.iter().all(wants)
         })
     }
@@ -653,7 +671,7 @@ impl Runner<'_> {
             own_group: of("group"),
             message: value("message"),
             invitation: value("invitation"),
-            content: format!("hello {}", value("word")),
+            content: value("content"),
             word: value("word"),
             now: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         })
@@ -673,9 +691,30 @@ impl Runner<'_> {
             "session" => node.own_session()?.to_owned(),
             "their-session" => node.their_session()?.to_owned(),
             "token" => node.token().to_owned(),
+            "first-digest" => node.first_digest()?.to_owned(),
+            "service-other-case" => format!("wv:@{}", domain.to_uppercase()),
+            "user-other-case" => format!("wv:nina@{}", domain.to_uppercase()),
             _ => return None,
         })
     }
+}
+
+/// A message for each of its transactions, which holds that one alone.
+fn one_by_one<'m>(
+    message: &'m Message,
+    envelope: &'m SspEnvelope,
+) -> impl Iterator<Item = (Message, SspEnvelope)> + 'm {
+    envelope.transactions.iter().map(|own| {
+        let mut alone = message.clone();
+        for other in envelope.transactions.iter().filter(|t| t.node != own.node) {
+            alone.tree.detach(other.node);
+        }
+        let envelope = SspEnvelope {
+            transactions: vec![own.clone()],
+            ..envelope.clone()
+        };
+        (alone, envelope)
+    })
 }
 
 /// Whether a message answers what was sent.

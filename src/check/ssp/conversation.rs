@@ -20,12 +20,19 @@ pub struct HeaderIds {
     pub session: Option<String>,
 }
 
+#[derive(Debug, Clone)]
+struct Token {
+    octets: Vec<u8>,
+    /// Whether it was sent in Base64.
+    coded: bool,
+}
+
 #[derive(Debug, Clone, Default)]
 struct Setup {
     initiator: String,
     id: String,
     /// Tokens by the domain that sent them.
-    tokens: BTreeMap<String, Vec<u8>>,
+    tokens: BTreeMap<String, Token>,
     /// timeToLive by the domain that wanted it.
     wanted: BTreeMap<String, u64>,
 }
@@ -142,9 +149,12 @@ impl SspConversation {
         let initiates = transaction.mode == Mode::Request;
         let from = judging.from.to_owned();
         if transaction.name == "SendSecretToken" {
-            let token = tree
-                .child(primitive, "SecretToken")
-                .and_then(|t| token_octets(tree, t));
+            let token = tree.child(primitive, "SecretToken").and_then(|t| {
+                Some(Token {
+                    octets: token_octets(tree, t)?,
+                    coded: tree.attribute(t, "encoding").is_some(),
+                })
+            });
             if initiates {
                 if self.setups.len() == MAX_SETUPS {
                     self.setups.remove(0);
@@ -202,11 +212,13 @@ impl SspConversation {
                 let token = other.as_ref().and_then(|d| setup.tokens.get(d));
                 match (token, digest) {
                     (Some(token), Some(digest)) => {
-                        let right = digest_of(&self.formula, token) == digest;
+                        let right = digest_of(&self.formula, &token.octets) == digest;
+                        // A token in Base64 is a matter of its own.
+                        let number = if token.coded { 8 } else { 10 };
                         let is = if right { "is" } else { "is not" };
                         let text =
                             format!("PasswordDigest {is} the digest of the token that {from} was sent");
-                        judging.say(("SU", 10), "ssp-digest", right, text, primitive);
+                        judging.say(("SU", number), "ssp-digest", right, text, primitive);
                     }
                     (None, Some(_)) => {
                         let text = "LoginRequest before the other side sent its token".to_owned();

@@ -64,6 +64,10 @@ pub enum NodeFault {
     WrongHeaders,
     /// Sends with HTTP/1.0.
     Http10,
-    /// Tries a message once only.
-    TriesOnce,
+    /// Takes the white space around a digest for a part of it.
+    MindsSpace,
+    /// Takes no message with attributes that it does not know.
+    MindsUnknownAttributes,
+    /// Takes no transactionID with other characters than digits and hyphens.
+    MindsTransactionIds,
 }

@@ -199,11 +199,22 @@ impl NodeEngine {
         let Some(envelope) = SspEnvelope::of(tree) else {
             return refused(if lenient { 200 } else { 400 });
         };
+        let odd = match self.fault {
+            Some(NodeFault::MindsUnknownAttributes) => has_unknown_attribute(tree),
+            Some(NodeFault::MindsTransactionIds) => envelope
+                .transactions
+                .iter()
+                .any(|t| !t.id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')),
+            _ => false,
+        };
+        if odd {
+            return refused(400);
+        }
         let events = if envelope.setup {
             self.setup(now_ms, tree, &envelope.transactions[0])
         } else {
             match self.session_of(&envelope) {
-                Some(domain) => self.transactions(now_ms, &domain, tree, &envelope),
+                Some(domain) => self.transactions(now_ms, &domain, &envelope),
                 None => Err(400),
             }
         };
@@ -350,7 +361,6 @@ impl NodeEngine {
         &mut self,
         now_ms: u64,
         domain: &str,
-        tree: &Tree,
         envelope: &SspEnvelope,
     ) -> Result<Vec<NodeEvent>, u16> {
         let mut events = Vec::new();
@@ -552,7 +562,10 @@ impl NodeEngine {
         }
         let found = tree
             .child(primitive, "PasswordDigest")
-            .map(|d| tree.text(d).trim().to_owned())
+            .map(|d| match fault {
+                Some(NodeFault::MindsSpace) => tree.text(d),
+                _ => tree.text(d).trim().to_owned(),
+            })
             .unwrap_or_default();
         let right = digest(&formula, &setup.token) == found;
         let taken = right
@@ -740,6 +753,13 @@ impl NodeEngine {
             }
         }
     }
+}
+
+/// Whether a message has an attribute that is no part of SSP; the lower tester calls such a one `colour`.
+fn has_unknown_attribute(tree: &Tree) -> bool {
+    tree.walk(tree.root())
+        .into_iter()
+        .any(|e| tree.attribute(e, "colour").is_some())
 }
 
 /// Whether a protocolVersion is one that can be spoken here.
