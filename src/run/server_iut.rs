@@ -417,6 +417,7 @@ impl<'a> Runner<'a> {
             "group" | "group2" | "list" | "list2" => self.predefined(&format!("A.{name}")),
             "invitation" => Some(format!("i{}", self.word())),
             "message" => Some(format!("m{}", self.word())),
+            "iut-service" => Some(format!("wv:@{}", self.target.ssp.as_ref()?.domain)),
             "content" => Some(format!("hello {}", self.word())),
             "content-size" => Some(format!("hello {}", self.word()).len().to_string()),
             "content-base64" => {

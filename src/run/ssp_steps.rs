@@ -691,6 +691,7 @@ impl Runner<'_> {
             "session" => node.own_session()?.to_owned(),
             "their-session" => node.their_session()?.to_owned(),
             "token" => node.token().to_owned(),
+            "unknown-session" => format!("no-such-session@{domain}"),
             "first-digest" => node.first_digest()?.to_owned(),
             "service-other-case" => format!("wv:@{}", domain.to_uppercase()),
             "user-other-case" => format!("wv:nina@{}", domain.to_uppercase()),
