@@ -108,7 +108,11 @@ pub fn load(files: &FileSet, items: &Items) -> Result<Cases, FileError> {
                 description: raw.description.clone(),
                 reference: raw.reference.clone(),
                 scr: raw.scr.clone(),
-                versions: raw.csp.clone().unwrap_or_else(|| Version::ALL.to_vec()),
+                versions: raw.csp.clone().unwrap_or_else(|| match raw.object {
+                    // SSP has versions of its own; the clients at its side speak CSP 1.2.
+                    Role::Ssp => vec![Version::V12],
+                    _ => Version::ALL.to_vec(),
+                }),
                 tags: raw.tags.clone(),
                 covers: raw.covers.clone(),
                 preconditions: steps("preconditions", &raw.preconditions)?,
@@ -143,15 +147,14 @@ pub fn check(case: &Case, items: &Items) -> Result<(), (&'static str, String, St
         ("procedure", &case.procedure),
         ("after", &case.after),
     ] {
-        if steps
-            .iter()
-            .any(|s| s.side().is_some_and(|side| side != case.object))
-        {
+        // By SSP a server is tested with clients at its other side.
+        let fits = |side: Role| side == case.object || case.object == Role::Ssp && side == Role::Server;
+        if steps.iter().any(|s| s.side().is_some_and(|side| !fits(side))) {
             return Err((
                 part,
                 format!("a step of this case is for the {} under test", case.object.peer()),
-                "`send`, `bytes`, `expect`, `receive`, `nothing`, `cir` and `receive-cir` are for servers; `stimulate`, \
-                 `on`, `reply`, `on-cir` and `send-cir` for clients"
+                "`send`, `bytes`, `expect`, `receive`, `nothing`, `cir` and `receive-cir` are for servers, `prepare` for \
+                 servers by SSP; `stimulate`, `on`, `reply`, `on-cir` and `send-cir` for clients"
                     .to_owned(),
             ));
         }
@@ -168,6 +171,18 @@ pub fn check(case: &Case, items: &Items) -> Result<(), (&'static str, String, St
                 "`imps-scr scr list` shows the items".to_owned(),
             ));
         };
+        let lanes = |steps: &[Step]| {
+            let mut out = Vec::new();
+            steps.iter().for_each(|s| s.lanes(&mut out));
+            out.iter().any(|l| super::is_node(l))
+        };
+        if case.object != Role::Ssp && (lanes(&case.preconditions) || lanes(&case.procedure)) {
+            return Err((
+                "procedure",
+                "N and M are nodes of SSP, and the case is about CSP".to_owned(),
+                "write `object: ssp`".to_owned(),
+            ));
+        }
         if item.role != case.object {
             return Err((
                 "scr",

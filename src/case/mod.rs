@@ -14,7 +14,7 @@ pub use load::check;
 pub use load::{Cases, load};
 pub use step::{
     ChannelAction, ChannelSign, CirMethod, Codes, Condition, Expected, Fence, Incoming, Patience, Reply,
-    Step, Test, Wait, Wanted, account_of,
+    Step, Test, Wait, Wanted, account_of, is_node,
 };
 
 /// One test case, as the rows of an OMA test specification have it.
@@ -109,6 +109,17 @@ impl Case {
         lanes.iter().any(|l| l.ends_with(|c: char| c.is_ascii_digit()))
     }
 
+    /// The nodes that its steps use.
+    pub fn nodes(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        let steps = self.preconditions.iter().chain(&self.procedure);
+        steps.for_each(|step| step.lanes(&mut out));
+        out.retain(|l| is_node(l));
+        out.sort();
+        out.dedup();
+        out
+    }
+
     /// Whether it waits for time to go by.
     pub fn lets_time_pass(&self) -> bool {
         fn waits(steps: &[Step]) -> bool {
@@ -132,7 +143,11 @@ impl Case {
         {
             step.lanes(&mut out);
         }
-        let mut out: Vec<String> = out.iter().map(|l| account_of(l).to_owned()).collect();
+        let mut out: Vec<String> = out
+            .iter()
+            .filter(|l| !is_node(l))
+            .map(|l| account_of(l).to_owned())
+            .collect();
         out.sort();
         out.dedup();
         out

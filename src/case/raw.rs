@@ -97,6 +97,7 @@ pub struct RawStep {
     excused_by: Option<Vec<u16>>,
     receive: Option<String>,
     nothing: Option<String>,
+    prepare: Option<String>,
     #[serde(rename = "match")]
     matching: Option<Vec<RawTest>>,
     answer: Option<String>,
@@ -198,12 +199,13 @@ impl RawStep {
             self.receive_cir.is_some(),
             self.on_cir.is_some(),
             self.send_cir.is_some(),
+            self.prepare.is_some(),
             self.repeat.is_some(),
         ];
         if kinds.iter().filter(|k| **k).count() != 1 {
             return Err(
                 "a step needs exactly one of send, bytes, expect, receive, nothing, cir, receive-cir, \
-                 stimulate, on, reply, on-cir, send-cir, keep, fence, wait, repeat, use"
+                 prepare, stimulate, on, reply, on-cir, send-cir, keep, fence, wait, repeat, use"
                     .to_owned(),
             );
         }
@@ -268,13 +270,16 @@ impl RawStep {
                 wanted: self.wanted(list(names), lane)?,
                 item: self.item.clone(),
                 tests,
-                reply: match self.answer.as_deref() {
-                    None | Some("default") => Reply::Correct,
-                    Some("nothing") => Reply::Nothing,
-                    Some(other) => Reply::Status(
-                        status_code(other).ok_or("`answer` is `default`, `status NNN` or `nothing`")?,
-                    ),
-                },
+                reply: self.answer_of_lane()?,
+            },
+            RawStep {
+                prepare: Some(name),
+                ..
+            } => Step::Prepare {
+                lane,
+                primitive: name.clone(),
+                reply: self.answer_of_lane()?,
+                edits,
             },
             RawStep {
                 nothing: Some(names), ..
@@ -412,6 +417,16 @@ impl RawStep {
         })
     }
 
+    fn answer_of_lane(&self) -> Result<Reply, String> {
+        Ok(match self.answer.as_deref() {
+            None | Some("default") => Reply::Correct,
+            Some("nothing") => Reply::Nothing,
+            Some(other) => Reply::Status(
+                status_code(other).ok_or("`answer` is `default`, `status NNN` or `nothing`")?,
+            ),
+        })
+    }
+
     fn patience(&self) -> Result<Patience, String> {
         match self.within.as_deref() {
             None => Ok(Patience::Usual),
@@ -446,6 +461,7 @@ impl RawStep {
             || out.wait.is_some()
             || out.receive.is_some()
             || out.nothing.is_some()
+            || out.prepare.is_some()
             || out.cir.is_some()
             || out.receive_cir.is_some()
             || out.fragment.is_some();
@@ -469,6 +485,7 @@ impl RawStep {
         let (reply, fence) = (self.reply.is_some(), self.fence.is_some());
         let (receive, nothing) = (self.receive.is_some(), self.nothing.is_some());
         let cir = self.cir.is_some() || self.receive_cir.is_some();
+        let prepare = self.prepare.is_some();
         let opens = self.cir.as_deref() == Some("stcp");
         let fields = [
             ("with", self.with.is_some(), send),
@@ -479,11 +496,12 @@ impl RawStep {
                     || fence
                     || receive
                     || nothing
+                    || prepare
                     || cir
                     || self.keep.is_some()
                     || self.wait.is_some(),
             ),
-            ("edit", self.edit.is_some(), send || reply),
+            ("edit", self.edit.is_some(), send || reply || prepare),
             (
                 "item",
                 self.item.is_some(),
@@ -494,7 +512,7 @@ impl RawStep {
             ("agree", self.agree.is_some(), reply),
             ("where", self.tests.is_some(), expect || on || receive),
             ("match", self.matching.is_some(), receive || nothing),
-            ("answer", self.answer.is_some(), receive || opens),
+            ("answer", self.answer.is_some(), receive || opens || prepare),
             ("answers", self.answers.is_some(), on),
             (
                 "within",

@@ -103,6 +103,17 @@ pub enum Step {
         /// CIR methods to agree on, as far as the client offers them.
         agree: Vec<CirMethod>,
     },
+    /// Server under test, by SSP: what a node answers to the next requests of a kind.
+    Prepare {
+        /// Node.
+        lane: String,
+        /// The primitive.
+        primitive: String,
+        /// What it answers.
+        reply: Reply,
+        /// Changes of that.
+        edits: Vec<Edit>,
+    },
     /// Keeps a value of the last message for later conditions and edits.
     Keep {
         /// Name, used as `$name`.
@@ -354,6 +365,7 @@ impl Step {
             | Step::Expect { lane, .. }
             | Step::Keep { lane, .. }
             | Step::Channel { lane, .. }
+            | Step::Prepare { lane, .. }
             | Step::Wait { lane, .. } => lane,
             Step::Fence(fence) => &fence.lane,
             Step::Receive { wanted, .. } | Step::Nothing { wanted, .. } => &wanted.lane,
@@ -375,6 +387,7 @@ impl Step {
             | Step::Receive { .. }
             | Step::Channel { .. }
             | Step::Nothing { .. } => Some(Role::Server),
+            Step::Prepare { .. } => Some(Role::Ssp),
             Step::Stimulate(_)
             | Step::On { .. }
             | Step::OnChannel { .. }
@@ -403,6 +416,11 @@ impl Step {
             _ => {}
         }
     }
+}
+
+/// Whether a lane is a node: the server of a peer domain.
+pub fn is_node(lane: &str) -> bool {
+    matches!(lane, "N" | "M")
 }
 
 /// The account of a lane: its name without the trailing number.

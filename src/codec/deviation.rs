@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::xml::{self, WriteOptions};
-use crate::message::{Child, Elem, NodeId, Path, Tree, text};
+use crate::message::{Child, Elem, NodeId, Path, SSP_ROOT, Tree, attr, text};
 use crate::spec::{Group, Version};
 
 /// One change of an outgoing HTTP message. Exactly one field is set; which one is checked when it is
@@ -44,6 +44,7 @@ pub struct RawEdit {
     grant_nothing: Option<bool>,
     chunked: Option<bool>,
     expect_continue: Option<bool>,
+    bare: Option<bool>,
 }
 
 /// One change of an outgoing HTTP message.
@@ -111,11 +112,13 @@ pub enum Edit {
     Chunked,
     /// The head asks for `100 Continue` before the body (requests).
     ExpectContinue,
+    /// The head repeats no identifiers of the body (SSP).
+    Bare,
 }
 
 const ONE_KIND: &str = "an edit needs exactly one of drop, double, swap, set, rename, namespace, add, attribute, \
      poll, poll-min, grant-nothing, status, replace, truncate, bytes, prepend, charset, media-type, http-status, method, silent, close, twice, \
-     empty, chunked, expect-continue";
+     empty, chunked, expect-continue, bare";
 
 impl RawEdit {
     /// How many kinds of edit are given; the other fields only go with one of them.
@@ -148,6 +151,7 @@ impl RawEdit {
             flag(self.empty),
             flag(self.chunked),
             flag(self.expect_continue),
+            flag(self.bare),
         ]
         .into_iter()
         .filter(|k| *k)
@@ -269,6 +273,7 @@ impl TryFrom<RawEdit> for Edit {
                 expect_continue: Some(true),
                 ..
             } => Edit::ExpectContinue,
+            RawEdit { bare: Some(true), .. } => Edit::Bare,
             _ => return Err(ONE_KIND.to_owned()),
         };
         Ok(edit)
@@ -314,6 +319,7 @@ impl std::fmt::Display for Edit {
             Edit::Twice => f.write_str("every transaction stands twice"),
             Edit::Chunked => f.write_str("the body comes in chunks"),
             Edit::ExpectContinue => f.write_str("the head asks for 100 Continue before the body"),
+            Edit::Bare => f.write_str("no x-wv- header fields"),
         }
     }
 }
@@ -417,6 +423,7 @@ impl Draft {
             | Edit::Prepend(_)
             | Edit::Charset(_)
             | Edit::Chunked
+            | Edit::Bare
             | Edit::ExpectContinue => {}
             Edit::Drop(_)
             | Edit::Double(_)
@@ -524,6 +531,17 @@ fn edit_tree(
         Edit::Poll(on) => set_poll(tree, version, *on),
         Edit::PollMin(seconds) => set_poll_min(tree, *seconds)?,
         Edit::GrantNothing => grant_nothing(tree)?,
+        Edit::Status(code) if tree.get(tree.root()).name == SSP_ROOT => {
+            let contents = tree.walk(tree.root());
+            let transactions = contents.into_iter().filter(|id| tree.get(*id).name == "Transaction");
+            for transaction in transactions.collect::<Vec<_>>() {
+                for child in tree.content_elements(transaction).collect::<Vec<_>>() {
+                    tree.detach(child);
+                }
+                let status = Elem::new("Status").with(attr("code", code.to_string()));
+                status.append_to(tree, transaction);
+            }
+        }
         Edit::Status(code) => {
             let contents = tree.walk(tree.root());
             let contents = contents

@@ -177,9 +177,11 @@ impl Tree {
             .push(Child::Text(text.to_owned(), position));
     }
 
-    /// Replaces all children by this text.
+    /// Replaces all children by this text; folded attributes stay.
     pub fn set_text(&mut self, id: NodeId, text: &str) {
-        self.get_mut(id).children.clear();
+        let mut children = std::mem::take(&mut self.get_mut(id).children);
+        children.retain(|c| self.is_folded(c));
+        self.get_mut(id).children = children;
         self.push_text(id, text, Position::default());
     }
 

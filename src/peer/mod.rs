@@ -16,6 +16,7 @@ pub mod presence_samples;
 pub mod samples;
 pub mod server;
 pub mod server_requests;
+pub mod ssp;
 
 /// A user and the password that opens a session.
 #[derive(Clone, PartialEq, Eq)]

@@ -719,6 +719,7 @@ impl Runner<'_> {
             media_type: Some(MEDIA_TYPE_XML.to_owned()),
             tree: Some(tree),
             answers: Vec::new(),
+            held: None,
         })
     }
 

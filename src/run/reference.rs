@@ -148,6 +148,7 @@ fn answer(engine: &mut ServerEngine, arrived: &Arrived, fault: Option<&Fault>, n
             media_type: None,
             tree: None,
             answers: Vec::new(),
+            held: None,
         }
     } else {
         handle(engine, &arrived.request, now_ms)

@@ -10,6 +10,7 @@ mod messages;
 mod negotiation;
 mod partial;
 mod presence;
+mod relay;
 mod world;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use crate::check::services::Functions;
 use crate::check::{Checker, Rule};
-use crate::codec::{WriteOptions, write, xml};
+use crate::codec::xml;
 use crate::message::{Elem, Envelope, Message, Mode, NodeId, SessionType, TransactionView, Tree, text};
 use crate::spec::Version;
 use crate::verdict::Strength;
@@ -29,6 +30,8 @@ use super::server_requests::server_request;
 use super::{Credentials, MEDIA_TYPE_XML, is_xml_type};
 pub use cir::{CirOffer, Hello, Sleeper, Wake, cir_text};
 pub use faults::ServerFault;
+use relay::{Closing, Served};
+pub use relay::{PeerAnswer, RelayFault, ToPeer};
 pub use world::served_functions;
 use world::{Call, World};
 
@@ -69,6 +72,8 @@ pub struct Outgoing {
     pub tree: Option<Tree>,
     /// Names of the requests that it answers, for deviations.
     pub answers: Vec<String>,
+    /// No answer yet: [`ServerEngine::released`] gives it under this number when peers have answered.
+    pub held: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -97,6 +102,8 @@ struct Session {
     negotiations: u32,
     /// How the client is told that data waits.
     cir: cir::Channels,
+    /// Of a user of another domain: no client has it, nor can name it.
+    remote: bool,
 }
 
 /// How a session gets its messages (DL-3 to DL-5).
@@ -136,6 +143,7 @@ pub struct ServerEngine {
     expired: bool,
     /// Whether the message in hand is invalid, and is served all the same (a fault).
     lenient: bool,
+    relay: relay::State,
 }
 
 /// Longest time between the legs of a 4-way login, in milliseconds.
@@ -164,6 +172,7 @@ impl ServerEngine {
             peer: None,
             expired: false,
             lenient: false,
+            relay: relay::State::default(),
         }
     }
 
@@ -192,25 +201,26 @@ impl ServerEngine {
     /// Puts a request of the server into the queue of every session that is open: it leaves with the
     /// next answer to a poll.
     pub fn queue(&mut self, primitive: &Elem) {
-        for session in self.sessions.values_mut() {
+        for session in self.sessions.values_mut().filter(|s| !s.remote) {
             session.queue.push(primitive.clone());
         }
     }
 
     /// Whether this session is open.
     pub fn has_session(&self, id: &str) -> bool {
-        self.sessions.contains_key(id)
+        self.sessions.get(id).is_some_and(|s| !s.remote)
     }
 
     /// How many sessions are open.
     pub fn open_sessions(&self) -> usize {
-        self.sessions.len()
+        self.sessions.values().filter(|s| !s.remote).count()
     }
 
     /// Answers one HTTP request. `now_ms` never goes back.
     pub fn handle(&mut self, now_ms: u64, request: &Incoming<'_>) -> Outgoing {
         self.expire(now_ms);
         self.expire_messages(now_ms);
+        self.remote_users_live(now_ms);
         if request.method != "POST" {
             return Outgoing::http(405);
         }
@@ -256,10 +266,7 @@ impl ServerEngine {
         let (Some(version), Some(envelope)) = (version, Envelope::of(&message.tree)) else {
             return Outgoing::http(400);
         };
-        let open = envelope
-            .session_id
-            .clone()
-            .filter(|s| self.sessions.contains_key(s));
+        let open = envelope.session_id.clone().filter(|s| self.has_session(s));
         let parts: Vec<Part> = envelope
             .transactions
             .iter()
@@ -283,19 +290,22 @@ impl ServerEngine {
     fn answer(&mut self, now_ms: u64, version: Version, tree: &Tree, envelope: &Envelope) -> Outgoing {
         let mut names = Vec::new();
         let mut parts = Vec::new();
+        let mut open = Vec::new();
         let mut session = match envelope.session_type {
             SessionType::Inband => envelope.session_id.clone(),
             _ => None,
         };
-        let mut known = session
-            .as_deref()
-            .is_some_and(|id| self.sessions.contains_key(id));
+        let mut known = session.as_deref().is_some_and(|id| self.has_session(id));
         if session.is_some() && !known && self.fault == Some(ServerFault::ServesUnknownSession) {
             let client = (String::new(), String::new());
             self.open_session(now_ms, session.clone().unwrap_or_default(), version, client, 60);
             known = true;
         }
-        if let Some(open) = session.as_deref().and_then(|id| self.sessions.get_mut(id)) {
+        if let Some(open) = session
+            .as_deref()
+            .and_then(|id| self.sessions.get_mut(id))
+            .filter(|s| !s.remote)
+        {
             let only_polls = envelope.transactions.iter().all(|t| t.name == "Polling-Request");
             if !(only_polls && self.fault == Some(ServerFault::PollIsNoSignOfLife)) {
                 open.last_seen_ms = now_ms;
@@ -382,9 +392,14 @@ impl ServerEngine {
                     let answer = match self.refusal(id, name) {
                         Some(code) => compose::status(self.refusal_code(code)),
                         None if name == "GetSPInfo-Request" => self.provider_info(tree, primitive),
-                        None => self
-                            .serve(&call)
-                            .unwrap_or_else(|| compose::status(self.refusal_code(405))),
+                        None => match self.serve_or_relay(&call) {
+                            Served::Now(answer) => answer,
+                            Served::Later(sum) => {
+                                open.push((parts.len(), sum));
+                                // Takes the place of what peers will say.
+                                compose::status(200)
+                            }
+                        },
                     };
                     parts.push(response(transaction, answer));
                 }
@@ -408,25 +423,25 @@ impl ServerEngine {
                 media_type: None,
                 tree: None,
                 answers: names,
+                held: None,
             };
         }
         if envelope.session_type != SessionType::Inband {
             session = None;
         }
-        let whole = compose::message(version, session.as_deref(), Some(poll), parts.clone());
-        if parser_size.is_some_and(|size| write(&whole, &WriteOptions::default()).len() > size) {
-            // 432, response too large, is of 1.2.
-            let code = match version {
-                Version::V11 => 500,
-                Version::V12 => 432,
-            };
-            for part in parts.iter_mut().filter(|p| p.mode == Mode::Response) {
-                part.primitive = compose::status(code);
-            }
-            let short = compose::message(version, session.as_deref(), Some(poll), parts);
-            return Outgoing::message(short, names);
+        let closing = Closing {
+            version,
+            session,
+            parser_size,
+            names,
+            parts,
+            promises,
+            poll: Some(poll),
+        };
+        match open.is_empty() {
+            true => self.close(closing),
+            false => self.hold(closing, open),
         }
-        Outgoing::message(whole, names)
     }
 
     fn refusal_code(&self, code: u16) -> u16 {
@@ -556,6 +571,7 @@ impl ServerEngine {
                 sent: BTreeMap::new(),
                 negotiations: 0,
                 cir: cir::Channels::default(),
+                remote: false,
             },
         );
         self.arrived(now_ms, &user);
@@ -565,7 +581,9 @@ impl ServerEngine {
         if self.fault == Some(ServerFault::NeverExpires) {
             return;
         }
-        let dead = |s: &Session| now_ms.saturating_sub(s.last_seen_ms) >= u64::from(s.keep_alive) * 1000;
+        let dead = |s: &Session| {
+            !s.remote && now_ms.saturating_sub(s.last_seen_ms) >= u64::from(s.keep_alive) * 1000
+        };
         let over: Vec<String> = self
             .sessions
             .iter()
@@ -586,6 +604,7 @@ impl Outgoing {
             media_type: None,
             tree: None,
             answers: Vec::new(),
+            held: None,
         }
     }
 
@@ -596,6 +615,7 @@ impl Outgoing {
             media_type: Some(MEDIA_TYPE_XML.to_owned()),
             tree: Some(tree),
             answers,
+            held: None,
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) enum Target {
 
 impl Target {
     /// Place among the children of DetailedResult.
-    fn place(&self) -> u8 {
+    pub(super) fn place(&self) -> u8 {
         match self {
             Target::User(_) => 0,
             Target::Group(_) => 1,
@@ -30,7 +30,7 @@ impl Target {
     }
 
     /// As a child of DetailedResult; 1.1 has no place for lists and domains.
-    fn elem(&self, version: Version) -> Option<Elem> {
+    pub(super) fn elem(&self, version: Version) -> Option<Elem> {
         Some(match self {
             Target::User(user) => text("UserID", user.clone()),
             Target::Group(group) => text("GroupID", group.clone()),

@@ -119,6 +119,9 @@ impl ServerEngine {
             self.left_all_groups(&user);
         }
         self.presence_changed_by_session(&user);
+        if !self.is_online(&user) {
+            self.left_other_domains(&user);
+        }
     }
 
     /// An address as it is compared: small letters, with `wv:` and a domain (AD-2, AD-3, AD-7).
@@ -140,8 +143,14 @@ impl ServerEngine {
         user.split_once('@').map(|(_, d)| d.to_lowercase())
     }
 
-    /// Whether a user is known here. A hospitable server knows everybody.
+    /// Whether a user is known: here, or to a server that this one can ask. A hospitable server knows
+    /// everybody.
     pub(super) fn knows_user(&self, address: &str) -> bool {
+        self.has_user(address) || self.is_of_peer(address)
+    }
+
+    /// Whether a user is known here.
+    pub(super) fn has_user(&self, address: &str) -> bool {
         let address = self.canonical(address);
         self.hospitable
             || self

@@ -1,12 +1,12 @@
 //! Invitations: from the inviter to the invitees and back (T13), and taken back (T14).
 
-use crate::message::{Elem, NodeId, text};
+use crate::message::{Elem, NodeId, Tree, text};
 use crate::spec::{Group, Version};
 
 use super::super::super::{compose, contents, samples};
 use super::super::partial::{Failures, Target};
 use super::super::world::Call;
-use super::super::{ServerEngine, ServerFault};
+use super::super::{RelayFault, ServerEngine, ServerFault};
 use super::copied;
 
 /// Most invitations that are remembered; the oldest are dropped.
@@ -43,42 +43,61 @@ struct Recipients {
 }
 
 impl ServerEngine {
-    pub(super) fn invite(&mut self, call: &Call<'_>) -> Elem {
+    /// How the inviter is to be seen, or the code by which an invitation is refused whoever it is for.
+    pub(in super::super) fn may_invite(&mut self, call: &Call<'_>) -> Result<Elem, u16> {
         let id = call.text("InviteID").unwrap_or_default();
-        let kind = call.text("InviteType").unwrap_or_default();
         let group = call.text("GroupID");
-        let has_payload = match kind.as_str() {
+        let has_payload = match call.text("InviteType").unwrap_or_default().as_str() {
             "GR" | "GM" => group.is_some(),
             "PR" => call.child("PresenceSubList").is_some(),
-            "SC" => call.child("URLList").is_some(),
+            "SC" => call.child("URLList").is_some() || self.relay_has(RelayFault::DropsLinks),
             _ => true,
         };
         if !has_payload && !self.hospitable {
-            return compose::status(402);
+            return Err(402);
         }
+        // Groups elsewhere are for their servers to know.
         if let Some(group) = &group
+            && self.elsewhere(group).is_none()
             && !self.group_exists(group)
         {
-            return compose::status(800);
+            return Err(800);
         }
         let sender = match call.child("ScreenName") {
             Some(name) if self.fault != Some(ServerFault::ShowsInviter) => {
                 let of = |child: &str| call.tree.child_text(name, child).unwrap_or_default();
-                if self.joined(&of("GroupID"), &call.user).is_none() && !self.hospitable {
-                    return compose::status(808);
+                let group = of("GroupID");
+                let inside = match self.elsewhere(&group) {
+                    Some(_) => {
+                        self.elsewhere(&call.user).is_some() || self.is_in_remote_group(&group, &call.user)
+                    }
+                    None => self.joined(&group, &call.user).is_some(),
+                };
+                if !inside && !self.hospitable {
+                    return Err(808);
                 }
-                Elem::new("Group").with(samples::screen_name(&of("SName"), &of("GroupID")))
+                Elem::new("Group").with(samples::screen_name(&of("SName"), &group))
             }
             _ => contents::user(&self.spelled(&call.user)),
         };
-        let now_ms = call.now_ms;
-        let used = |i: &Invitation| i.id == id && i.is_open(now_ms);
+        let used = |i: &Invitation| i.id == id && i.is_open(call.now_ms);
         if self.world.fundamental.invitations.iter().any(used)
             && !self.hospitable
             && self.fault != Some(ServerFault::TakesUsedInviteId)
         {
-            return compose::status(423);
+            return Err(423);
         }
+        Ok(sender)
+    }
+
+    pub(super) fn invite(&mut self, call: &Call<'_>) -> Elem {
+        let sender = match self.may_invite(call) {
+            Ok(sender) => sender,
+            Err(code) => return compose::status(code),
+        };
+        let id = call.text("InviteID").unwrap_or_default();
+        let kind = call.text("InviteType").unwrap_or_default();
+        let now_ms = call.now_ms;
         let Recipients { users, mut failures } = self.recipients(call);
         let mut invitees = Vec::new();
         for (user, target) in users {
@@ -260,6 +279,76 @@ impl ServerEngine {
             Some(423) if told.is_empty() => compose::status(423),
             _ => failures.status(call.version, !told.is_empty()),
         }
+    }
+
+    /// Somebody elsewhere is invited as well.
+    pub(in super::super) fn note_invitee(&mut self, call: &Call<'_>, id: &str, sender: &Elem, user: &str) {
+        let invitee = Invitee {
+            user: user.to_owned(),
+            open: true,
+        };
+        let all = &mut self.world.fundamental.invitations;
+        let known = all
+            .iter_mut()
+            .find(|i| i.id == id && i.inviter == call.user && i.is_open(call.now_ms));
+        if let Some(known) = known {
+            known.invitees.push(invitee);
+            return;
+        }
+        all.retain(|i| i.id != id);
+        if all.len() >= MOST_INVITATIONS {
+            all.remove(0);
+        }
+        let seconds = call.text("Validity").and_then(|v| v.parse::<u64>().ok());
+        all.push(Invitation {
+            id: id.to_owned(),
+            inviter: call.user.clone(),
+            sender: sender.clone(),
+            invitees: vec![invitee],
+            ends_ms: seconds.map(|s| call.now_ms.saturating_add(s.saturating_mul(1000))),
+        });
+    }
+
+    /// Who may still answer an invitation of a user; none when there is no such invitation.
+    pub(in super::super) fn invitees_of(&self, id: &str, inviter: &str, now_ms: u64) -> Option<Vec<String>> {
+        let mut all = self.world.fundamental.invitations.iter();
+        let found = all.find(|i| i.id == id && i.inviter == inviter && i.is_open(now_ms))?;
+        let open = found.invitees.iter().filter(|i| i.open);
+        Some(open.map(|i| i.user.clone()).collect())
+    }
+
+    /// An invitation is answered, taken back, or did not reach whom it was for.
+    pub(in super::super) fn close_invitee(&mut self, id: &str, inviter: &str, user: &str) {
+        let all = self.world.fundamental.invitations.iter_mut();
+        for invitation in all.filter(|i| i.id == id && i.inviter == inviter) {
+            let those = invitation.invitees.iter_mut().filter(|i| i.user == user);
+            those.for_each(|i| i.open = false);
+        }
+    }
+
+    /// Somebody of a domain who may still answer an invitation.
+    pub(in super::super) fn invitee_of_domain(&self, id: &str, domain: &str) -> Option<String> {
+        let mut all = self.world.fundamental.invitations.iter();
+        let invitees = &all.find(|i| i.id == id)?.invitees;
+        let found = invitees
+            .iter()
+            .find(|i| i.open && self.elsewhere(&i.user).as_deref() == Some(domain));
+        found.map(|i| i.user.clone())
+    }
+
+    /// Takes an answer to an invitation that somebody elsewhere gives.
+    pub(in super::super) fn answer_invitation_of(&mut self, now_ms: u64, user: &str, answer: Elem) -> Tree {
+        let tree = answer.into_tree();
+        let call = Call {
+            session: "",
+            user: user.to_owned(),
+            version: Version::V12,
+            now_ms,
+            tree: &tree,
+            node: tree.root(),
+            name: "InviteUser-Response",
+        };
+        self.invitation_answered(&call).into_tree()
     }
 
     /// The users that the Recipient of a request names, once each: by address, screen name or list.

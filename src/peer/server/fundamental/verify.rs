@@ -18,7 +18,7 @@ impl ServerEngine {
         for id in ids {
             let address = call.tree.text(id).trim().to_owned();
             let (known, code, target) = match call.tree.get(id).name.as_str() {
-                "UserID" => (self.knows_user(&address), 531, Target::User(address)),
+                "UserID" => (self.has_user(&address), 531, Target::User(address)),
                 "ContactList" => {
                     let own = self.owner_of(&address).as_ref() == Some(&call.user);
                     let known = self.contacts_of(&address).is_some() && (own || self.hospitable);

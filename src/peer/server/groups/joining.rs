@@ -6,7 +6,7 @@ use crate::spec::Version;
 
 use super::super::super::compose;
 use super::super::world::{Call, screen_name_of};
-use super::super::{ServerEngine, ServerFault};
+use super::super::{RelayFault, ServerEngine, ServerFault};
 use super::{Answer, Joined, Right, Room};
 
 impl ServerEngine {
@@ -183,10 +183,11 @@ impl ServerEngine {
             return;
         };
         let everybody = self.fault == Some(ServerFault::TellsUnsubscribed);
+        let abroad = self.relay_has(RelayFault::TellsUnsubscribed);
         let mut users: Vec<String> = room
             .joined
             .iter()
-            .filter(|(_, j)| j.subscribed || everybody)
+            .filter(|(user, j)| j.subscribed || everybody || abroad && self.elsewhere(user).is_some())
             .map(|(user, _)| user.clone())
             .collect();
         match self.fault {
@@ -227,7 +228,7 @@ impl ServerEngine {
     }
 
     /// The screen name that a request asks for.
-    pub(super) fn wanted_screen_name(&self, call: &Call<'_>) -> Option<String> {
+    pub(in super::super) fn wanted_screen_name(&self, call: &Call<'_>) -> Option<String> {
         let name = call.tree.child_text(call.child("ScreenName")?, "SName")?;
         Some(name).filter(|n| !n.is_empty())
     }

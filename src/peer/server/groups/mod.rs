@@ -220,7 +220,12 @@ impl ServerEngine {
             if self.knows_user(&address) {
                 users.push(self.canonical(&address));
             } else {
-                failures.add(531, text("UserID", address));
+                let code = if self.elsewhere(&address).is_some() {
+                    516
+                } else {
+                    531
+                };
+                failures.add(code, text("UserID", address));
             }
         }
         for child in call.tree.elements(of) {

@@ -158,7 +158,9 @@ impl ServerEngine {
     fn knows_entry(&mut self, key: &Key) -> bool {
         match key {
             Key::User(user) => self.knows_user(user),
-            Key::Group(group) | Key::ScreenName(_, group) => self.group_exists(group),
+            Key::Group(group) | Key::ScreenName(_, group) => {
+                self.is_of_peer(group) || self.group_exists(group)
+            }
         }
     }
 }

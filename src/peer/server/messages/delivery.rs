@@ -3,13 +3,16 @@
 
 use crate::message::{Elem, text};
 
-use super::super::{ServerEngine, ServerFault};
+use super::super::{RelayFault, ServerEngine, ServerFault};
 use super::{Stored, date_time, report_code};
 
 impl ServerEngine {
     /// Keeps a message and offers it to its receivers; its MessageID.
     pub(super) fn store(&mut self, mut stored: Stored) -> String {
-        let id = self.new_word("m");
+        let id = match self.world.messages.given.take() {
+            Some(id) => id,
+            None => self.new_word("m"),
+        };
         self.world.messages.count += 1;
         stored.order = self.world.messages.count;
         if self.fault == Some(ServerFault::LosesMessages) {
@@ -160,7 +163,7 @@ impl ServerEngine {
 
     /// A message waits for a user no longer: delivered (200), rejected (538), forwarded (541), expired (542).
     /// Whether it did wait.
-    pub(super) fn finish(&mut self, user: &str, id: &str, code: u16) -> bool {
+    pub(in super::super) fn finish(&mut self, user: &str, id: &str, code: u16) -> bool {
         self.unqueue(user, id);
         self.done_with(user, id, code)
     }
@@ -203,27 +206,33 @@ impl ServerEngine {
     /// Tells the sender what became of a message (DL-8).
     fn report(&mut self, sender: &str, code: u16, info: &Elem) {
         for session in self.sessions_of(sender) {
-            let Some(open) = self.sessions.get(&session) else {
-                continue;
-            };
-            let wants = open
-                .wanted
-                .as_ref()
-                .is_none_or(|w| w.contains("MDELIV") || w.contains("MM"));
-            let Some(code) = report_code(code, open.version).filter(|_| wants) else {
-                continue;
-            };
-            let time = (code == 200).then(|| text("DeliveryTime", date_time(open.last_seen_ms)));
-            let request = Elem::new("DeliveryReport-Request")
-                .with(super::compose::result(code))
-                .with_some(time)
-                .with(info.clone());
-            self.deliver_in(&session, &|_| request.clone());
+            let seen_ms = self.sessions.get(&session).map_or(0, |s| s.last_seen_ms);
+            let time = (code == 200).then(|| text("DeliveryTime", date_time(seen_ms)));
+            self.report_in(&session, code, time.as_ref(), info);
         }
     }
 
+    /// Tells what became of a message in one session, if its client wants to know and has a word for it.
+    pub(super) fn report_in(&mut self, session: &str, code: u16, time: Option<&Elem>, info: &Elem) {
+        let Some(open) = self.sessions.get(session) else {
+            return;
+        };
+        let wants = open
+            .wanted
+            .as_ref()
+            .is_none_or(|w| w.contains("MDELIV") || w.contains("MM"));
+        let Some(code) = report_code(code, open.version).filter(|_| wants) else {
+            return;
+        };
+        let request = Elem::new("DeliveryReport-Request")
+            .with(super::compose::result(code))
+            .with_some(time.cloned())
+            .with(info.clone());
+        self.deliver_in(session, &|_| request.clone());
+    }
+
     /// Takes a message back that has not left yet.
-    pub(super) fn unqueue(&mut self, user: &str, id: &str) {
+    pub(in super::super) fn unqueue(&mut self, user: &str, id: &str) {
         for session in self.sessions_of(user) {
             if let Some(open) = self.sessions.get_mut(&session) {
                 open.queue
@@ -237,11 +246,14 @@ impl ServerEngine {
         if self.fault == Some(ServerFault::IgnoresValidity) {
             return;
         }
+        let keeps =
+            |m: &Stored| self.relay_has(RelayFault::IgnoresValidity) && self.elsewhere(&m.by).is_some();
         let over: Vec<(String, String)> = self
             .world
             .messages
             .messages
             .iter()
+            .filter(|(_, m)| !keeps(m))
             .filter(|(_, m)| {
                 m.validity
                     .is_some_and(|s| now_ms >= m.since_ms.saturating_add(s.saturating_mul(1000)))

@@ -2,6 +2,7 @@
 
 mod blocking;
 mod delivery;
+mod elsewhere;
 mod recipients;
 mod results;
 
@@ -16,6 +17,7 @@ use super::super::samples::{MESSAGE, message_info};
 use super::world::Call;
 use super::{Delivery, ServerEngine, ServerFault};
 use blocking::Guard;
+pub(super) use elsewhere::FromGroup;
 use results::{Failure, result_of};
 
 /// Codes of the service tree that are served here.
@@ -30,6 +32,8 @@ pub(super) struct State {
     messages: BTreeMap<String, Stored>,
     /// Messages so far.
     count: u64,
+    /// The MessageID of the next message, when it has one already.
+    given: Option<String>,
     /// Whom each user lets through.
     guards: BTreeMap<String, Guard>,
     /// Delivery of the messages of a group in a session, where it differs from that of the session (DL-4).
@@ -223,7 +227,7 @@ impl ServerEngine {
     }
 
     /// Whether a client may call itself that: itself, or by its name in a group.
-    fn may_send_as(&self, call: &Call<'_>, sender: NodeId) -> bool {
+    pub(super) fn may_send_as(&self, call: &Call<'_>, sender: NodeId) -> bool {
         if self.hospitable || self.fault == Some(ServerFault::TakesAnySender) {
             return true;
         }
@@ -237,6 +241,10 @@ impl ServerEngine {
         let Some((name, group)) = recipients::screen_name(call.tree, group) else {
             return false;
         };
+        if self.elsewhere(&group).is_some() {
+            // The server of the group knows its names.
+            return self.is_in_remote_group(&group, &call.user);
+        }
         self.joined(&group, &call.user).is_some_and(|own| own == name)
     }
 
@@ -275,6 +283,9 @@ impl ServerEngine {
     /// The code by which something about the messages of a group is refused: it does not exist, or the
     /// user has not joined it.
     fn refused_in_group(&mut self, group: &str, user: &str) -> Option<u16> {
+        if self.is_of_peer(group) {
+            return (!self.is_in_remote_group(group, user)).then_some(808);
+        }
         if !self.group_exists(group) {
             return Some(800);
         }
@@ -423,7 +434,7 @@ fn copy(tree: &Tree, of: NodeId) -> Elem {
 const FIRST_DAY: u64 = 20_758;
 
 /// A time of the engine as a date: `YYYYMMDDThhmmssZ`.
-fn date_time(now_ms: u64) -> String {
+pub(super) fn date_time(now_ms: u64) -> String {
     let seconds = now_ms / 1000;
     let (days, of_day) = (FIRST_DAY + seconds / 86_400, seconds % 86_400);
     // Days from 1 March of year 0, in eras of 400 years.

@@ -70,7 +70,7 @@ impl ServerEngine {
         let named = || text("UserID", address);
         let misspelled = self.fault == Some(ServerFault::MindsRecipientCase)
             && address != self.spelled(&self.canonical(address));
-        if !self.knows_user(address) || misspelled {
+        if !self.has_user(address) || misspelled {
             if self.fault == Some(ServerFault::SendsToAnybody) {
                 out.good += 1;
                 return;

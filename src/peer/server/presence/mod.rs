@@ -13,7 +13,7 @@ use crate::spec::Version;
 use super::super::compose;
 use super::super::contents::user;
 use super::world::Call;
-use super::{ServerEngine, ServerFault};
+use super::{RelayFault, ServerEngine, ServerFault};
 use rights::{AttributeLists, Reactive};
 
 /// Codes of the service tree that are served here.
@@ -121,7 +121,11 @@ impl ServerEngine {
             }
         }
         for (watcher, asked) in watchers {
-            self.begin_watching(&watcher, &user, asked.as_ref());
+            if self.elsewhere(&user).is_some() {
+                self.watch_newcomer(&watcher, &user, &list, asked.as_ref());
+            } else {
+                self.begin_watching(&watcher, &user, asked.as_ref());
+            }
         }
     }
 
@@ -170,7 +174,8 @@ impl ServerEngine {
 
     /// What is there now is told, or the owner is asked.
     fn begin_watching(&mut self, watcher: &str, owner: &str, asked: Option<&Attributes>) {
-        if self.hospitable {
+        // Users elsewhere are watched by way of their servers.
+        if self.hospitable || self.elsewhere(owner).is_some() {
             return;
         }
         self.ask_if_needed(owner, watcher, asked);
@@ -284,6 +289,9 @@ impl ServerEngine {
             return;
         }
         for (watcher, asked) in self.watchers_of(owner) {
+            if self.relay_has(RelayFault::TellsNoPresenceChange) && self.elsewhere(&watcher).is_some() {
+                continue;
+            }
             let asked = asked.filter(|_| self.fault != Some(ServerFault::NotifiesUnasked));
             let mut seen = match self.fault {
                 Some(ServerFault::NotifiesUnauthorised) => {

@@ -143,7 +143,7 @@ impl ServerEngine {
     }
 
     /// Those of the attributes that a version has.
-    pub(super) fn of_version(&self, version: Version, names: &[String]) -> Vec<String> {
+    pub(in super::super) fn of_version(&self, version: Version, names: &[String]) -> Vec<String> {
         let known = self.checker.syntax().presence();
         let has = |name: &&String| known.iter().any(|a| a.name == **name && a.since <= version);
         names.iter().filter(has).cloned().collect()

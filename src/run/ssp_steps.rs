@@ -1,0 +1,714 @@
+//! Steps of a case that are about nodes: servers of peer domains that the lower tester plays.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::base::ItemId;
+use crate::case::{Condition, Expected, Reply, Test, Wanted};
+use crate::check::ssp::item;
+use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
+use crate::event::Silence;
+use crate::message::{Message, Mode, SspEnvelope, Tree, ssp_code};
+use crate::peer::names::resource;
+use crate::peer::ssp::requests::SspNames;
+use crate::peer::ssp::MEDIA_TYPE_SSP;
+use crate::record::{Exchange, Failure, HttpMessage, Initiator};
+use crate::spec::SspProfile;
+use crate::transport::client::{self, Address, Framing, Outgoing};
+use crate::transport::server::{Answer as HttpAnswer, Arrived};
+use crate::verdict::{Part, Place};
+
+use super::conclude::millis;
+use super::expectation::Answer;
+use super::judge::{Values, condition};
+use super::server_answers::Judged;
+use super::server_iut::{Phase, Runner, Stop};
+use super::ssp_judge::{head_ids, is_ssp};
+use super::ssp_node::{Came, Node, Prepared, Seat, Sent};
+
+/// A server under test by SSP.
+#[derive(Debug)]
+pub struct SspTarget {
+    /// Switches.
+    pub profile: SspProfile,
+    /// The domain that the server speaks for.
+    pub domain: String,
+    /// Where it takes messages of other servers.
+    pub address: Address,
+    /// The nodes' listeners; a case takes them and gives them back.
+    pub seats: tokio::sync::Mutex<Vec<Seat>>,
+}
+
+/// The nodes of a case.
+pub(super) struct SspSide {
+    /// By name.
+    pub nodes: BTreeMap<String, Node>,
+}
+
+/// A message that arrived, with the node that it came to.
+struct Arrival {
+    node: String,
+    arrived: Arrived,
+}
+
+/// The next message that comes to any node.
+async fn next_arrival(nodes: &mut BTreeMap<String, Node>) -> Arrival {
+    let waits = nodes.iter_mut().map(|(name, node)| {
+        Box::pin(async move {
+            match node.seat.listener.arrivals.recv().await {
+                Some(arrived) => Arrival {
+                    node: name.clone(),
+                    arrived,
+                },
+                None => std::future::pending().await,
+            }
+        })
+    });
+    let waits: Vec<_> = waits.collect();
+    if waits.is_empty() {
+        return std::future::pending().await;
+    }
+    futures_util::future::select_all(waits).await.0
+}
+
+impl Runner<'_> {
+    fn ssp_target(&self) -> Result<&SspTarget, Stop> {
+        let target = self.target.ssp.as_ref();
+        target.ok_or_else(|| Stop::Error("a node in a case without SSP".to_owned()))
+    }
+
+    fn node(&mut self, name: &str) -> Result<&mut Node, Stop> {
+        let nodes = self.ssp.as_mut().map(|s| &mut s.nodes);
+        nodes
+            .and_then(|n| n.get_mut(name))
+            .ok_or_else(|| Stop::Inconclusive(format!("node {name} is needed and the profile has none")))
+    }
+
+    /// Waits for something while the nodes go on answering.
+    pub(super) async fn while_pumping<T>(&mut self, what: impl Future<Output = T>) -> T {
+        let mut what = std::pin::pin!(what);
+        loop {
+            let arrival = match &mut self.ssp {
+                None => return what.await,
+                Some(side) => tokio::select! {
+                    biased;
+                    done = &mut what => return done,
+                    arrival = next_arrival(&mut side.nodes) => arrival,
+                },
+            };
+            Box::pin(self.arrived(arrival)).await;
+        }
+    }
+
+    /// Lets the nodes work for so long, or until `done` says so.
+    async fn pump(&mut self, time: Duration, done: &dyn Fn(&Self) -> bool) {
+        let deadline = Instant::now() + time;
+        while !done(self) && !self.target.guest.is_leaving() {
+            let Some(side) = &mut self.ssp else { return };
+            let arrival = tokio::select! {
+                biased;
+                arrival = next_arrival(&mut side.nodes) => arrival,
+                () = tokio::time::sleep_until(deadline) => return,
+            };
+            Box::pin(self.arrived(arrival)).await;
+        }
+    }
+
+    /// Judges a message of the server, acknowledges it, and has the node react.
+    async fn arrived(&mut self, arrival: Arrival) {
+        let Arrival { node: name, arrived } = arrival;
+        let request = arrived.request.clone();
+        if !is_ssp(&request) {
+            let _ = arrived.answer.send(HttpAnswer::Response(HttpMessage {
+                start: "HTTP/1.1 415".to_owned(),
+                status: 415,
+                ..HttpMessage::default()
+            }));
+            return;
+        }
+        let number = self.next_number();
+        let started_ms = millis(Instant::now().duration_since(self.target.epoch));
+        let read = self.judge.ssp_post(&request, number);
+        let mut breaches = read.breaches;
+        let envelope = read.message.as_ref().and_then(|m| SspEnvelope::of(&m.tree));
+        let domain = self.ssp_target().map(|t| t.domain.clone()).unwrap_or_default();
+        let mut reaction = None;
+        let mut prepared = None;
+        if let (Some(message), Some(envelope)) = (&read.message, &envelope) {
+            let syntax = std::sync::Arc::clone(&self.judge.suite.tables.ssp);
+            let counts = self.phase == Phase::Procedure;
+            if let Ok(node) = self.node(&name) {
+                let head = head_ids(&request);
+                let judged = node.conversation.take(&syntax, &domain, &message.tree, &head);
+                let first = envelope.transactions.first().map(|t| t.name.clone()).unwrap_or_default();
+                let asks = envelope.transactions.first().is_some_and(|t| t.mode == Mode::Request);
+                if asks {
+                    prepared = node.prepared.iter().find(|p| p.primitive == first).cloned();
+                }
+                reaction = node.react(&message.tree, envelope);
+                node.came.push(Came {
+                    message: message.clone(),
+                    envelope: envelope.clone(),
+                    number,
+                    breaches: Vec::new(),
+                    taken: false,
+                    counts,
+                });
+                breaches.extend(self.judge.conversation(judged, number, Part::Request));
+            }
+        }
+        let http = prepared.as_ref().map(|p| p.edits.clone()).unwrap_or_default();
+        let acknowledgement = acknowledgement(&http);
+        let response = match &acknowledgement {
+            HttpAnswer::Response(r) => Ok(r.clone()),
+            HttpAnswer::Silence | HttpAnswer::Close => Err(Failure::Cancelled),
+        };
+        let refused = response.as_ref().map_or(true, |r| r.status != 200);
+        self.record(Exchange {
+            number,
+            initiator: Initiator::Iut,
+            request,
+            response,
+            started_ms,
+            duration_ms: 0,
+            moment: None,
+        });
+        let _ = arrived.answer.send(acknowledgement);
+        if let Ok(node) = self.node(&name) {
+            node.broken.extend(breaches.iter().cloned());
+            if let Some(came) = node.came.last_mut() {
+                came.breaches = breaches;
+            }
+        }
+        // A node that did not take the message has nothing to answer.
+        if let Some(tree) = reaction.filter(|_| !refused) {
+            let edits: Vec<Edit> = http.into_iter().filter(|e| !is_of_http(e)).collect();
+            // What cannot be sent shows in what follows.
+            let _ = self.post(&name, tree, &edits).await;
+        }
+    }
+
+    /// Sends a message of a node, and judges how it is acknowledged.
+    async fn post(&mut self, name: &str, tree: Tree, edits: &[Edit]) -> Result<(), Stop> {
+        let correct = edits.is_empty();
+        let version = self.judge.version;
+        let head = if edits.contains(&Edit::Bare) {
+            crate::check::ssp::HeaderIds::default()
+        } else {
+            self.node(name)?.head(&tree)
+        };
+        let encoded = Draft {
+            version,
+            status: 0,
+            method: "POST".to_owned(),
+            media_type: MEDIA_TYPE_SSP.to_owned(),
+            tree: Some(tree),
+            sending: Sending::Normal,
+        }
+        .encode(edits, &|n| self.value(n))
+        .map_err(Stop::Error)?;
+        if encoded.sending != Sending::Normal {
+            return Ok(());
+        }
+        let sent = super::suite::reread(&encoded.body);
+        let names = sent.as_ref().and_then(|m| SspEnvelope::of(&m.tree));
+        let number = self.post_octets(name, &encoded, &head).await?;
+        let syntax = std::sync::Arc::clone(&self.judge.suite.tables.ssp);
+        let status = self.response_of(number).ok().map(|r| r.status);
+        let sound = sent.as_ref().is_some_and(|m| self.judge.suite.ssp.check(m).findings.is_empty());
+        let node = self.node(name)?;
+        let domain = node.seat.domain.clone();
+        if let Some(message) = &sent {
+            // Only what the server says is judged; what the node says is learned.
+            let _ = node.conversation.take(&syntax, &domain, &message.tree, &head);
+        }
+        if let Some(envelope) = &names
+            && envelope.transactions.iter().any(|t| t.mode == Mode::Request)
+        {
+            node.sent = Sent {
+                names: envelope.transactions.iter().map(|t| t.name.clone()).collect(),
+                ids: envelope.transactions.iter().map(|t| t.id.clone()).collect(),
+                setup: envelope.setup,
+                number,
+                status,
+                correct,
+            };
+        } else {
+            node.sent.number = number;
+            node.sent.status = status;
+            node.sent.correct = correct;
+            if names.is_none() {
+                node.sent.ids.clear();
+                node.sent.names = vec!["the octets".to_owned()];
+            }
+        }
+        if correct && sound && node.their_session().is_some() {
+            self.acknowledged(number);
+        }
+        Ok(())
+    }
+
+    /// TR-ACK and TR-SEP: how a correct message is acknowledged.
+    fn acknowledged(&mut self, number: u32) {
+        let Ok(response) = self.response_of(number) else {
+            return;
+        };
+        let place = Place {
+            exchange: Some(number),
+            part: Some(Part::Response),
+            ..Place::default()
+        };
+        let message = response.body.windows(14).any(|w| w == b"WV-SSP-Message");
+        let text = if message {
+            "the answer stands in the answer of HTTP".to_owned()
+        } else {
+            "the answer of HTTP holds no message".to_owned()
+        };
+        self.judge.charge(&item("TR", 4), "ssp-separate", !message, text, place.clone());
+        if message {
+            return;
+        }
+        let good = response.status == 200 && response.body.is_empty();
+        let text = format!(
+            "a correct message is answered by HTTP {} with {} octets",
+            response.status,
+            response.body.len()
+        );
+        self.judge.charge(&item("TR", 3), "ssp-acknowledged", good, text, place);
+    }
+
+    async fn post_octets(
+        &mut self,
+        _name: &str,
+        encoded: &Encoded,
+        head: &crate::check::ssp::HeaderIds,
+    ) -> Result<u32, Stop> {
+        let target = self.ssp_target()?;
+        let address = target.address.clone();
+        let patience = self.target.response;
+        let mut headers = Vec::new();
+        if !encoded.media_type.is_empty() {
+            headers.push(("Content-Type".to_owned(), encoded.media_type.clone()));
+        }
+        for (field, value) in [
+            ("x-wv-transactionid", &head.transaction),
+            ("x-wv-sessionid", &head.session),
+        ] {
+            if let Some(value) = value {
+                headers.push((field.to_owned(), value.clone()));
+            }
+        }
+        let method = encoded.method.clone();
+        let body = encoded.body.clone();
+        let framing = if encoded.chunked {
+            Framing::Chunked
+        } else {
+            Framing::Length
+        };
+        let expect_continue = encoded.expect_continue;
+        self.target.pace.wait().await;
+        let since = Instant::now();
+        let sending = async move {
+            let outgoing = Outgoing {
+                method: &method,
+                headers: &headers,
+                body,
+                framing,
+                expect_continue,
+            };
+            client::exchange(&address, outgoing, patience).await
+        };
+        let (request, response) = self.while_pumping(sending).await;
+        let number = self.next_number();
+        self.record(Exchange {
+            number,
+            initiator: Initiator::Tester,
+            request,
+            response: response.clone(),
+            started_ms: millis(since.duration_since(self.target.epoch)),
+            duration_ms: millis(since.elapsed()),
+            moment: None,
+        });
+        match response {
+            Err(failure @ (Failure::Unreachable(_) | Failure::Tls(_))) => {
+                Err(Stop::Inconclusive(failure.to_string()))
+            }
+            _ => Ok(number),
+        }
+    }
+
+    /// A step `send` of a node.
+    pub(super) async fn node_send(
+        &mut self,
+        primitives: &[String],
+        name: &str,
+        edits: &[Edit],
+    ) -> Result<(), Stop> {
+        let names = self.ssp_names(name)?;
+        let node = self.node(name)?;
+        if primitives.iter().any(|p| p == "SendSecretToken") {
+            // What came of an earlier set-up is not the answer to this one.
+            node.came.iter_mut().for_each(|c| c.taken = true);
+        }
+        let tree = node.compose(primitives, &names).map_err(Stop::Error)?;
+        self.post(name, tree, edits).await
+    }
+
+    /// A step `prepare`.
+    pub(super) fn prepare(
+        &mut self,
+        name: &str,
+        primitive: &str,
+        reply: Reply,
+        edits: &[Edit],
+    ) -> Result<(), Stop> {
+        let node = self.node(name)?;
+        node.prepared.push_front(Prepared {
+            primitive: primitive.to_owned(),
+            status: match reply {
+                Reply::Status(code) => Some(code),
+                Reply::Correct | Reply::Nothing => None,
+            },
+            silent: reply == Reply::Nothing,
+            edits: edits.to_vec(),
+        });
+        Ok(())
+    }
+
+    /// A step `expect` of a node: what must come back to the last request.
+    pub(super) async fn node_expect(
+        &mut self,
+        expected: &Expected,
+        name: &str,
+        item: Option<&ItemId>,
+        tests: &[Test],
+    ) -> Result<(), Stop> {
+        let item = item.unwrap_or(&self.case.scr[0]).clone();
+        let sent = self.node(name)?.sent.clone();
+        let asked = sent.names.join(" + ");
+        let refused_by_http = sent.status.is_none_or(|s| s >= 400);
+        let waits = match expected {
+            Expected::NotServed | Expected::Delivery => self.ssp_target()?.profile.silence,
+            _ if refused_by_http => Duration::from_millis(1),
+            _ => self.target.response,
+        };
+        let answer_of = {
+            let (sent, name) = (sent.clone(), name.to_owned());
+            move |runner: &Self| {
+                let node = runner.ssp.as_ref()?.nodes.get(&name)?;
+                node.came.iter().position(|c| !c.taken && answers(&sent, c))
+            }
+        };
+        self.pump(waits, &|r: &Self| answer_of(r).is_some()).await;
+        let index = answer_of(self);
+        let rule = format!("{asked} is answered by {expected}");
+        let Some(index) = index else {
+            return self.no_answer(expected, name, &item, &rule, &sent, tests);
+        };
+        let came = {
+            let came = &mut self.node(name)?.came[index];
+            came.taken = true;
+            came.clone()
+        };
+        let place = Place {
+            exchange: Some(came.number),
+            part: Some(Part::Request),
+            ..Place::default()
+        };
+        let code = first_ssp_code(&came.message.tree);
+        let found = match code {
+            Some(code) => format!("{} with code {code}", came.name()),
+            None => came.name().to_owned(),
+        };
+        let refused = code.is_some_and(|c| c >= 400);
+        let speaks_of_code = tests.iter().any(|t| condition_path(&t.condition).ends_with("@code"));
+        let met = match expected {
+            Expected::Primitives(names) => {
+                names.iter().any(|n| n == came.name())
+                    && (sent.setup || speaks_of_code || code.is_none_or(|c| c / 100 == 2))
+            }
+            Expected::Refusal | Expected::NotServed => refused,
+            Expected::Answer => true,
+            Expected::Taken => !matches!(code, Some(400 | 402)),
+            Expected::Delivery => false,
+        };
+        if !met {
+            let text = format!("answered by {found}, expected {expected}");
+            if !came.breaches.is_empty() {
+                return self.blocked(&item, &rule, text, &came.breaches, place);
+            }
+            return self.unmet(&item, &rule, text, place);
+        }
+        if self.phase == Phase::Procedure {
+            let text = format!("answered by {found}");
+            self.judge.charge(&item, &rule, true, text, place.clone());
+        }
+        let of = Judged {
+            tree: &came.message.tree,
+            about: &asked,
+            item: &item,
+            breaches: &came.breaches,
+            place,
+        };
+        let stop = self.conditions(tests, of);
+        self.keep_from(name, &came.message, came.number);
+        match stop {
+            Some(Stop::Charged) | None => Ok(()),
+            Some(stop) => Err(stop),
+        }
+    }
+
+    fn no_answer(
+        &mut self,
+        expected: &Expected,
+        name: &str,
+        item: &ItemId,
+        rule: &str,
+        sent: &Sent,
+        tests: &[Test],
+    ) -> Result<(), Stop> {
+        let place = Place {
+            exchange: Some(sent.number),
+            part: Some(Part::Response),
+            ..Place::default()
+        };
+        let told = match sent.status {
+            None => "the connection was closed".to_owned(),
+            Some(status) => format!("HTTP {status}"),
+        };
+        let by_http = sent.status.is_none_or(|s| s >= 400);
+        let silent = matches!(expected, Expected::NotServed | Expected::Delivery);
+        if silent || by_http && matches!(expected, Expected::Refusal | Expected::Answer) {
+            if silent && !by_http {
+                self.silence.push(Silence {
+                    of: format!("an answer to {}", sent.names.join(" + ")),
+                    proof: "window".to_owned(),
+                    waited_ms: millis(self.ssp_target()?.profile.silence),
+                });
+            }
+            if self.phase == Phase::Procedure {
+                let text = format!("no message answers it ({told})");
+                self.judge.charge(item, rule, true, text, place);
+            }
+            // Conditions ask for parts of an answer that need not come.
+            let _ = tests;
+            return Ok(());
+        }
+        let text = format!("no message answers it ({told}), expected {expected}");
+        let broken = self.node(name)?.broken.clone();
+        match broken.is_empty() {
+            true => self.unmet(item, rule, text, place),
+            false => self.blocked(item, rule, text, &broken, place),
+        }
+    }
+
+    /// A step `receive` of a node: a request of the server must come.
+    pub(super) async fn node_receive(
+        &mut self,
+        wanted: &Wanted,
+        item: &ItemId,
+        tests: &[Test],
+    ) -> Result<(), Stop> {
+        let name = wanted.lane.clone();
+        let names = wanted.primitives.join(" or ");
+        let rule = format!("{names} comes to {name}");
+        let time = self.ssp_target()?.profile.relay;
+        self.pump(time, &|r: &Self| r.find_at_node(wanted, false).is_some()).await;
+        let Some(index) = self.find_at_node(wanted, false) else {
+            let text = format!("no {wanted} came within {} s", time.as_secs());
+            let broken = self.node(&name)?.broken.clone();
+            let place = Place::default();
+            return match broken.is_empty() {
+                true => self.unmet(item, &rule, text, place),
+                false => self.blocked(item, &rule, text, &broken, place),
+            };
+        };
+        let came = {
+            let came = &mut self.node(&name)?.came[index];
+            came.taken = true;
+            came.clone()
+        };
+        let place = Place {
+            exchange: Some(came.number),
+            part: Some(Part::Request),
+            ..Place::default()
+        };
+        if self.phase == Phase::Procedure {
+            let text = format!("{} came to {name}", came.name());
+            self.judge.charge(item, &rule, true, text, place.clone());
+        }
+        let of = Judged {
+            tree: &came.message.tree,
+            about: &names,
+            item,
+            breaches: &came.breaches,
+            place,
+        };
+        let stop = self.conditions(tests, of);
+        self.keep_from(&name, &came.message, came.number);
+        match stop {
+            Some(Stop::Charged) | None => Ok(()),
+            Some(stop) => Err(stop),
+        }
+    }
+
+    /// A step `nothing` of a node.
+    pub(super) async fn node_nothing(
+        &mut self,
+        wanted: &Wanted,
+        item: &ItemId,
+        window: bool,
+    ) -> Result<(), Stop> {
+        let mut waited = Duration::ZERO;
+        if window {
+            waited = self.ssp_target()?.profile.silence;
+            self.pump(waited, &|_| false).await;
+        }
+        let found = self.find_at_node(wanted, true);
+        let rule = format!("no {wanted}");
+        let (text, place) = match found {
+            Some(index) => {
+                let place = Place {
+                    exchange: Some(self.node(&wanted.lane)?.came[index].number),
+                    part: Some(Part::Request),
+                    ..Place::default()
+                };
+                (format!("{wanted} came"), place)
+            }
+            None => (format!("no {wanted} came"), Place::default()),
+        };
+        self.silence.push(Silence {
+            of: wanted.to_string(),
+            proof: if window { "window" } else { "fence" }.to_owned(),
+            waited_ms: millis(waited),
+        });
+        if found.is_some() {
+            return self.unmet(item, &rule, text, place);
+        }
+        match self.phase {
+            Phase::Procedure => {
+                self.judge.charge(item, &rule, true, text, place);
+            }
+            _ => self.node(&wanted.lane)?.came.iter_mut().for_each(|c| c.taken = true),
+        }
+        Ok(())
+    }
+
+    fn find_at_node(&self, wanted: &Wanted, any: bool) -> Option<usize> {
+        let node = self.ssp.as_ref()?.nodes.get(&wanted.lane)?;
+        node.came.iter().position(|c| {
+            let wants = |n: &Condition| {
+                let test = Test {
+                    item: None,
+                    condition: n.clone(),
+                    declines: false,
+                };
+                condition(&test, &c.message.tree, self).0
+            };
+            (any && c.counts && !(wanted.more && c.taken) || !any && !c.taken)
+                && c.mode() == Some(&Mode::Request)
+                && wanted.primitives.iter().any(|p| p == "any" || p == c.name())
+                && wanted.matching.iter().all(wants)
+        })
+    }
+
+    /// What `keep` reads from now on.
+    fn keep_from(&mut self, name: &str, message: &Message, number: u32) {
+        self.at_nodes
+            .insert(name.to_owned(), (Answer::Message(Box::new(message.clone())), number));
+    }
+
+    /// Whom and what the requests of a node are about.
+    fn ssp_names(&self, name: &str) -> Result<SspNames, Stop> {
+        let value = |v: &str| self.value(v).unwrap_or_default();
+        let of = |field: &str| value(&format!("{name}.{field}"));
+        Ok(SspNames {
+            domain: of("domain"),
+            me: of("user"),
+            user: value("A.user"),
+            other: value("B.user"),
+            group: value("A.group"),
+            own_group: of("group"),
+            message: value("message"),
+            invitation: value("invitation"),
+            content: format!("hello {}", value("word")),
+            word: value("word"),
+            now: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        })
+    }
+
+    /// `$N.user` and the like.
+    pub(super) fn node_value(&self, node: &str, field: &str) -> Option<String> {
+        let node = self.ssp.as_ref()?.nodes.get(node)?;
+        let domain = &node.seat.domain;
+        let user = |name: &str| format!("wv:{name}@{domain}");
+        Some(match field {
+            "domain" => domain.clone(),
+            "service" => format!("wv:@{domain}"),
+            "user" => user("nina"),
+            "user2" => user("nils"),
+            "group" => resource(&user("nina"), "party"),
+            "session" => node.own_session()?.to_owned(),
+            "their-session" => node.their_session()?.to_owned(),
+            "token" => node.token().to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+/// Whether a message answers what was sent.
+fn answers(sent: &Sent, came: &Came) -> bool {
+    if came.mode() != Some(&Mode::Response) {
+        return false;
+    }
+    if sent.setup {
+        return came.envelope.setup && sent.names.iter().any(|n| n == came.name());
+    }
+    !came.envelope.setup && came.envelope.transactions.iter().any(|t| sent.ids.contains(&t.id))
+}
+
+/// The code of the first answer of a message.
+pub(super) fn first_ssp_code(tree: &Tree) -> Option<u16> {
+    let envelope = SspEnvelope::of(tree)?;
+    let first = envelope.transactions.first()?;
+    ssp_code(tree, first.primitive?)
+}
+
+fn condition_path(condition: &Condition) -> String {
+    match condition {
+        Condition::In(path, _)
+        | Condition::InOrAbsent(path, _)
+        | Condition::NotIn(path, _)
+        | Condition::Class(path, _) => path.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn is_of_http(edit: &Edit) -> bool {
+    matches!(edit, Edit::HttpStatus(_) | Edit::Close | Edit::Silent)
+}
+
+/// How a node acknowledges a message by HTTP.
+fn acknowledgement(edits: &[Edit]) -> HttpAnswer {
+    for edit in edits {
+        match edit {
+            Edit::Close => return HttpAnswer::Close,
+            Edit::Silent => return HttpAnswer::Silence,
+            Edit::HttpStatus(status) => {
+                return HttpAnswer::Response(HttpMessage {
+                    start: format!("HTTP/1.1 {status}"),
+                    status: *status,
+                    ..HttpMessage::default()
+                });
+            }
+            _ => {}
+        }
+    }
+    HttpAnswer::Response(HttpMessage {
+        start: "HTTP/1.1 200".to_owned(),
+        status: 200,
+        ..HttpMessage::default()
+    })
+}
