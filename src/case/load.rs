@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::base::yaml;
 use crate::base::{CaseId, FileError, FileSet};
-use crate::spec::Version;
 use crate::spec::items::Items;
+use crate::spec::{Role, Version};
 
 use super::Case;
 use super::raw::{CaseFile, FragmentFile, RawStep};
@@ -171,18 +171,6 @@ pub fn check(case: &Case, items: &Items) -> Result<(), (&'static str, String, St
                 "`imps-scr scr list` shows the items".to_owned(),
             ));
         };
-        let lanes = |steps: &[Step]| {
-            let mut out = Vec::new();
-            steps.iter().for_each(|s| s.lanes(&mut out));
-            out.iter().any(|l| super::is_node(l))
-        };
-        if case.object != Role::Ssp && (lanes(&case.preconditions) || lanes(&case.procedure)) {
-            return Err((
-                "procedure",
-                "N and M are nodes of SSP, and the case is about CSP".to_owned(),
-                "write `object: ssp`".to_owned(),
-            ));
-        }
         if item.role != case.object {
             return Err((
                 "scr",

@@ -273,8 +273,7 @@ impl RawStep {
                 reply: self.answer_of_lane()?,
             },
             RawStep {
-                prepare: Some(name),
-                ..
+                prepare: Some(name), ..
             } => Step::Prepare {
                 lane,
                 primitive: name.clone(),
@@ -421,9 +420,9 @@ impl RawStep {
         Ok(match self.answer.as_deref() {
             None | Some("default") => Reply::Correct,
             Some("nothing") => Reply::Nothing,
-            Some(other) => Reply::Status(
-                status_code(other).ok_or("`answer` is `default`, `status NNN` or `nothing`")?,
-            ),
+            Some(other) => {
+                Reply::Status(status_code(other).ok_or("`answer` is `default`, `status NNN` or `nothing`")?)
+            }
         })
     }
 

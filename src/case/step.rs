@@ -489,6 +489,20 @@ impl std::fmt::Display for Step {
                 write!(f, "{lane} sends {}", primitives.join(" with "))?;
                 edit_lines(f, edits)
             }
+            Step::Prepare {
+                lane,
+                primitive,
+                reply,
+                edits,
+            } => {
+                let how = match reply {
+                    Reply::Correct => "as a correct server does".to_owned(),
+                    Reply::Status(code) => format!("by Status {code}"),
+                    Reply::Nothing => "by nothing".to_owned(),
+                };
+                write!(f, "{lane} will answer {primitive} {how}")?;
+                edit_lines(f, edits)
+            }
             Step::Expect {
                 expected,
                 lane,

@@ -533,7 +533,9 @@ fn edit_tree(
         Edit::GrantNothing => grant_nothing(tree)?,
         Edit::Status(code) if tree.get(tree.root()).name == SSP_ROOT => {
             let contents = tree.walk(tree.root());
-            let transactions = contents.into_iter().filter(|id| tree.get(*id).name == "Transaction");
+            let transactions = contents
+                .into_iter()
+                .filter(|id| tree.get(*id).name == "Transaction");
             for transaction in transactions.collect::<Vec<_>>() {
                 for child in tree.content_elements(transaction).collect::<Vec<_>>() {
                     tree.detach(child);

@@ -4,11 +4,12 @@ use serde::Deserialize;
 
 use crate::base::yaml;
 use crate::base::{FileError, FileSet, ItemId};
-use crate::message::{Envelope, Tree};
+use crate::message::{Envelope, SspEnvelope, Tree};
 use crate::spec::{Role, Version};
 
 use super::client::ClientFault;
-use super::server::ServerFault;
+use super::server::{RelayFault, ServerFault};
+use super::ssp::NodeFault;
 use crate::codec::deviation::Edit;
 
 /// A named fault.
@@ -53,6 +54,10 @@ pub enum FaultKind {
     Server(ServerFault),
     /// A state fault of the client.
     Client(ClientFault),
+    /// A state fault of a server towards other servers.
+    Node(NodeFault),
+    /// A state fault of what it relays.
+    Relay(RelayFault),
 }
 
 /// What tells one kind of message from another: primitive, mode, code and the children that it has.
@@ -125,12 +130,11 @@ impl Fault {
                 let hit = tree.and_then(MessageKind::of).as_ref() == Some(kind);
                 return if hit { edits } else { &[] };
             }
-            FaultKind::Server(_) | FaultKind::Client(_) => return &[],
+            FaultKind::Server(_) | FaultKind::Client(_) | FaultKind::Node(_) | FaultKind::Relay(_) => {
+                return &[];
+            }
         };
-        let carried: Vec<String> = tree
-            .and_then(Envelope::of)
-            .map(|e| e.transactions.into_iter().map(|t| t.name).collect())
-            .unwrap_or_default();
+        let carried: Vec<String> = tree.map(carried).unwrap_or_default();
         let hit = on.is_empty() && tree.is_some()
             || on.iter().any(|n| carried.contains(n))
             || on.iter().any(|n| answers.contains(n));
@@ -145,6 +149,22 @@ impl Fault {
         }
     }
 
+    /// The state fault of a server towards other servers, if it is one.
+    pub fn of_node(&self) -> Option<NodeFault> {
+        match self.kind {
+            FaultKind::Node(f) => Some(f),
+            _ => None,
+        }
+    }
+
+    /// The state fault of what a server relays, if it is one.
+    pub fn of_relay(&self) -> Option<RelayFault> {
+        match self.kind {
+            FaultKind::Relay(f) => Some(f),
+            _ => None,
+        }
+    }
+
     /// The state fault of a client, if it is one.
     pub fn of_client(&self) -> Option<ClientFault> {
         match self.kind {
@@ -152,6 +172,22 @@ impl Fault {
             _ => None,
         }
     }
+}
+
+/// Names of the primitives of a message; those of a set-up with their mode, `LoginRequest.Response`, as well.
+fn carried(tree: &Tree) -> Vec<String> {
+    if let Some(envelope) = SspEnvelope::of(tree) {
+        let with_mode = envelope
+            .transactions
+            .iter()
+            .map(|t| format!("{}.{}", t.name, t.mode.as_str()))
+            .collect::<Vec<_>>();
+        let names = envelope.transactions.into_iter().map(|t| t.name);
+        return names.chain(with_mode).collect();
+    }
+    let envelope = Envelope::of(tree);
+    let names = envelope.map(|e| e.transactions.into_iter().map(|t| t.name).collect());
+    names.unwrap_or_default()
 }
 
 #[derive(Deserialize)]
@@ -171,6 +207,8 @@ struct RawFault {
     csp: Option<Vec<Version>>,
     server: Option<ServerFault>,
     client: Option<ClientFault>,
+    node: Option<NodeFault>,
+    relay: Option<RelayFault>,
     #[serde(default)]
     on: Vec<String>,
     #[serde(default)]
@@ -203,17 +241,23 @@ pub fn load(cases: &FileSet) -> Result<Vec<Fault>, FileError> {
                     .error(&path, format!("the fault `{}` breaks nothing", raw.name))
                     .fix("name the items in `breaks`"));
             }
-            let kind = match (raw.server, raw.client, raw.edit.is_empty()) {
-                (Some(f), None, true) if raw.role == Role::Server => FaultKind::Server(f),
-                (None, Some(f), true) if raw.role == Role::Client => FaultKind::Client(f),
-                (None, None, false) => FaultKind::Edits {
+            let states = [
+                raw.server.map(FaultKind::Server).map(|k| (Role::Server, k)),
+                raw.client.map(FaultKind::Client).map(|k| (Role::Client, k)),
+                raw.node.map(FaultKind::Node).map(|k| (Role::Ssp, k)),
+                raw.relay.map(FaultKind::Relay).map(|k| (Role::Ssp, k)),
+            ];
+            let states: Vec<_> = states.into_iter().flatten().collect();
+            let kind = match (&states[..], raw.edit.is_empty()) {
+                ([(role, kind)], true) if *role == raw.role => kind.clone(),
+                ([], false) => FaultKind::Edits {
                     on: raw.on.clone(),
                     edits: raw.edit.clone(),
                 },
                 _ => {
                     return Err(doc
                         .error(&path, format!("the fault `{}` needs exactly one kind", raw.name))
-                        .fix("give `edit`, or the state fault of its role (`server` or `client`)"));
+                        .fix("give `edit`, or the state fault of its role (`server`, `client`; for ssp `node` or `relay`)"));
                 }
             };
             faults.push(Fault {
@@ -221,7 +265,10 @@ pub fn load(cases: &FileSet) -> Result<Vec<Fault>, FileError> {
                 role: raw.role,
                 about: raw.about.clone(),
                 breaks: raw.breaks.clone(),
-                versions: raw.csp.clone().unwrap_or_else(|| Version::ALL.to_vec()),
+                versions: raw.csp.clone().unwrap_or_else(|| match raw.role {
+                    Role::Ssp => vec![Version::V12],
+                    _ => Version::ALL.to_vec(),
+                }),
                 kind,
                 file: file.to_owned(),
                 line: doc.line(&path),

@@ -286,7 +286,8 @@ impl Runner<'_> {
             | Step::Expect { .. }
             | Step::Receive { .. }
             | Step::Channel { .. }
-            | Step::Nothing { .. } => Err(Stop::Error("a step for servers in a case for clients".to_owned())),
+            | Step::Nothing { .. }
+            | Step::Prepare { .. } => Err(Stop::Error("a step for servers in a case for clients".to_owned())),
         }
     }
 

@@ -37,6 +37,7 @@ use super::reference::{EmbeddedServer, reference_accounts};
 use super::resume::{self, Prior};
 use super::sanity::{self, Sanity};
 use super::server_iut;
+use super::ssp_embedded;
 use super::suite::Suite;
 use super::target::{Pace, ServerTarget};
 use super::{Bus, CaseOutput};
@@ -261,7 +262,7 @@ impl State {
 
 /// Roles and versions of a run.
 pub fn scope(iut: &Iut, options: &RunOptions) -> (Vec<Role>, Vec<Version>) {
-    let (roles, own) = match iut {
+    let (mut roles, own) = match iut {
         Iut::Embedded { roles, .. } => (roles.clone(), Vec::new()),
         Iut::Server(profile) => (vec![profile.role], profile.csp.clone()),
         Iut::Client { profile, .. } => (vec![Role::Client], profile.csp.clone()),
@@ -276,6 +277,12 @@ pub fn scope(iut: &Iut, options: &RunOptions) -> (Vec<Role>, Vec<Version>) {
     }
     versions.sort_unstable();
     versions.dedup();
+    if roles == [Role::Ssp] {
+        // SSP has versions of its own; the clients at its side speak CSP 1.2.
+        versions = vec![Version::V12];
+    } else if !versions.contains(&Version::V12) {
+        roles.retain(|r| *r != Role::Ssp);
+    }
     (roles, versions)
 }
 
@@ -364,8 +371,19 @@ fn accounts_of(iut: &Iut) -> BTreeMap<String, String> {
 struct Peers {
     server: Option<ServerTarget>,
     client: Option<ClientTarget>,
+    /// How to make an embedded server for each case by SSP.
+    by_ssp: Option<BySsp>,
     /// Kept alive as long as the run.
     _embedded: Option<EmbeddedServer>,
+}
+
+/// What an embedded server by SSP is made of.
+struct BySsp {
+    net: NetKind,
+    fault: Option<Fault>,
+    seed: u64,
+    run_id: String,
+    epoch: Instant,
 }
 
 /// Where the server of a profile is, and whom it must be certified by.
@@ -407,9 +425,19 @@ impl Peers {
                 let mut peers = Peers {
                     server: None,
                     client: None,
+                    by_ssp: None,
                     _embedded: None,
                 };
                 let net = options.net.net();
+                if roles.contains(&Role::Ssp) {
+                    peers.by_ssp = Some(BySsp {
+                        net: options.net,
+                        fault: fault_of(Role::Ssp),
+                        seed: options.seed,
+                        run_id: run_id.clone(),
+                        epoch,
+                    });
+                }
                 if roles.contains(&Role::Server) {
                     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                     let checker = Arc::clone(&suite.checker);
@@ -433,6 +461,7 @@ impl Peers {
                         quiet: Duration::from_secs(2),
                         domain: None,
                         guest: Guest::at_home(),
+                        ssp: None,
                     });
                     peers._embedded = Some(embedded);
                 }
@@ -454,42 +483,53 @@ impl Peers {
             Iut::Client { .. } | Iut::Proxy { .. } => Ok(Peers {
                 server: None,
                 client: None,
+                by_ssp: None,
                 _embedded: None,
             }),
-            Iut::Server(profile) => Ok(Peers {
-                server: server_address(profile, options)?.map(|address| ServerTarget {
-                    address,
-                    headers: profile
-                        .headers
-                        .iter()
-                        .map(|(n, v)| (n.clone(), v.clone()))
-                        .collect(),
-                    accounts: profile
-                        .accounts
-                        .iter()
-                        .map(|(name, account)| {
-                            let credentials = Credentials {
-                                user: account.user.clone(),
-                                password: account.password.reveal().to_owned(),
-                            };
-                            (name.as_str().to_owned(), credentials)
-                        })
-                        .collect(),
-                    client_id: profile.client_id.clone(),
-                    response: profile.timers.response,
-                    pace: Pace::new(Some(profile.limits.rate)),
-                    // A real server keeps what earlier runs left: this one needs a word of its own.
-                    run_id: format!("{run_id}{:x}", jiff::Timestamp::now().as_second() & 0x00ff_ffff),
-                    epoch,
-                    clock: Clock::real(epoch),
-                    longest_wait: profile.limits.longest_wait,
-                    quiet: profile.timers.quiet,
-                    domain: profile.domain.clone(),
-                    guest: Guest::new(profile.limits.wrong_logins),
-                }),
-                client: None,
-                _embedded: None,
-            }),
+            Iut::Server(profile) => {
+                let mut ssp = ssp_embedded::real(profile).await?;
+                let by_csp = server_address(profile, options)?;
+                let without = by_csp.is_none();
+                // By SSP alone there is nobody who could log in.
+                let address = by_csp.or_else(|| ssp.as_ref().map(|s| s.address.clone()));
+                Ok(Peers {
+                    server: address.map(|address| ServerTarget {
+                        address,
+                        headers: profile
+                            .headers
+                            .iter()
+                            .map(|(n, v)| (n.clone(), v.clone()))
+                            .collect(),
+                        accounts: profile
+                            .accounts
+                            .iter()
+                            .filter(|_| !without)
+                            .map(|(name, account)| {
+                                let credentials = Credentials {
+                                    user: account.user.clone(),
+                                    password: account.password.reveal().to_owned(),
+                                };
+                                (name.as_str().to_owned(), credentials)
+                            })
+                            .collect(),
+                        client_id: profile.client_id.clone(),
+                        response: profile.timers.response,
+                        pace: Pace::new(Some(profile.limits.rate)),
+                        // A real server keeps what earlier runs left: this one needs a word of its own.
+                        run_id: format!("{run_id}{:x}", jiff::Timestamp::now().as_second() & 0x00ff_ffff),
+                        epoch,
+                        clock: Clock::real(epoch),
+                        longest_wait: profile.limits.longest_wait,
+                        quiet: profile.timers.quiet,
+                        domain: profile.domain.clone(),
+                        guest: Guest::new(profile.limits.wrong_logins),
+                        ssp: ssp.take(),
+                    }),
+                    client: None,
+                    by_ssp: None,
+                    _embedded: None,
+                })
+            }
         }
     }
 
@@ -498,6 +538,10 @@ impl Peers {
         let Some(target) = &self.server else {
             return Vec::new();
         };
+        if target.ssp.is_some() && target.accounts.is_empty() {
+            // Nobody can log in: what its other side is worth is for the cases to show.
+            return Vec::new();
+        }
         let mut found = Vec::new();
         for version in versions {
             if let Some(problem) = sanity::sanity(suite, target, *version).await {
@@ -519,12 +563,40 @@ impl Peers {
             (Role::Client, _, Some(target)) => {
                 embedded_client::run_case(suite, target, unit.case, unit.version).await
             }
+            (Role::Ssp, Some(target), _) if target.ssp.is_some() => {
+                server_iut::run_ssp_case(suite, target, unit.case, unit.version).await
+            }
+            (Role::Ssp, ..) if self.by_ssp.is_some() => self.run_by_ssp(suite, unit).await,
             _ => CaseOutput {
                 result: not_run(unit.case, unit.version, "no peer of this role was set up"),
                 exchanges: Vec::new(),
                 declined: Vec::new(),
                 dead: false,
             },
+        }
+    }
+
+    /// A server for this case alone, with nodes beside it.
+    async fn run_by_ssp(&self, suite: &Suite, unit: Unit<'_>) -> CaseOutput {
+        let failed = |why: &str| CaseOutput {
+            result: not_run(unit.case, unit.version, why),
+            exchanges: Vec::new(),
+            declined: Vec::new(),
+            dead: false,
+        };
+        let Some(by_ssp) = &self.by_ssp else {
+            return failed("no peer of this role was set up");
+        };
+        let BySsp {
+            net,
+            fault,
+            seed,
+            run_id,
+            epoch,
+        } = by_ssp;
+        match ssp_embedded::start(suite, &net.net(), fault.clone(), *seed, run_id, *epoch).await {
+            Ok(embedded) => server_iut::run_ssp_case(suite, &embedded.target, unit.case, unit.version).await,
+            Err(e) => failed(&format!("the embedded server cannot be set up: {e}")),
         }
     }
 
@@ -541,7 +613,12 @@ impl Peers {
 
     /// The accounts that a case needs and the profile does not have.
     fn missing_accounts(&self, case: &Case) -> Vec<String> {
-        let Some(target) = self.server.as_ref().filter(|_| case.object == Role::Server) else {
+        let of_server = matches!(case.object, Role::Server | Role::Ssp) && self.by_ssp.is_none();
+        let Some(target) = self
+            .server
+            .as_ref()
+            .filter(|_| of_server || case.object == Role::Server)
+        else {
             return Vec::new();
         };
         if case.tags.iter().any(|t| t == "no-account") {
@@ -553,6 +630,15 @@ impl Peers {
             .filter(|a| !target.accounts.contains_key(a))
             .map(|a| format!("account {a}"))
             .collect();
+        if let Some(ssp) = &target.ssp {
+            let there = &ssp.profile.nodes;
+            missing.extend(
+                case.nodes()
+                    .into_iter()
+                    .filter(|n| !there.contains_key(n))
+                    .map(|n| format!("node {n}")),
+            );
+        }
         if target.client_id.is_some() && case.uses_two_clients() {
             // Two logins under one ClientID may refuse or end each other (LG-7).
             missing.push("a second ClientID".to_owned());
@@ -613,7 +699,7 @@ async fn run_units<S: Future<Output = ()>>(
         let last_failed =
             unit.case.object == Role::Server && output.exchanges.last().is_some_and(|e| e.response.is_err());
         state.declined.extend(output.declined);
-        state.dead_in_a_row = if output.dead && unit.case.object == Role::Server {
+        state.dead_in_a_row = if output.dead && unit.case.object != Role::Client {
             state.dead_in_a_row + 1
         } else {
             0

@@ -53,15 +53,28 @@ impl Judge<'_> {
         } else {
             self.strength(item).breach()
         };
-        self.tally
-            .add(Criterion::new(item, rule, verdict, text).at(place));
+        self.add(Criterion::new(item, rule, verdict, text).at(place));
         verdict
+    }
+
+    /// The side of CSP that speaks to the suite: by SSP a server, whose CSP is no part of the test.
+    fn csp_side(&self) -> Role {
+        match self.role {
+            Role::Ssp => Role::Server,
+            role => role,
+        }
+    }
+
+    fn add(&mut self, criterion: Criterion) {
+        let of_csp = criterion.item.as_str().starts_with("CSP-");
+        if self.role != Role::Ssp || !of_csp {
+            self.tally.add(criterion);
+        }
     }
 
     /// Charges what could not be told.
     pub fn inconclusive(&mut self, item: &ItemId, rule: &str, text: String, place: Place) {
-        self.tally
-            .add(Criterion::new(item, rule, Verdict::Inconc, text).at(place));
+        self.add(Criterion::new(item, rule, Verdict::Inconc, text).at(place));
     }
 
     /// Reads and judges the body of one HTTP message of the peer.
@@ -114,7 +127,7 @@ impl Judge<'_> {
             self.finding(rule, rule.strength(), &problem.text, at, &mut read.breaches);
         }
         if reading.is_strict() {
-            let item = Rule::WellFormed.item(self.role);
+            let item = Rule::WellFormed.item(self.csp_side());
             self.charge(
                 &item,
                 Rule::WellFormed.name(),
@@ -127,7 +140,7 @@ impl Judge<'_> {
             return read;
         };
         if !reading.problems.iter().any(|p| p.kind == ProblemKind::Charset) {
-            let item = Rule::Charset.item(self.role);
+            let item = Rule::Charset.item(self.csp_side());
             let text = format!("the body is {}", message.carrier.charset);
             self.charge(&item, Rule::Charset.name(), true, text, place.clone());
         }
@@ -160,7 +173,7 @@ impl Judge<'_> {
             if checked.findings.iter().any(|f| f.rule == *rule) {
                 continue;
             }
-            let item = rule.item(self.role);
+            let item = rule.item(self.csp_side());
             self.charge(&item, rule.name(), true, judged.first.clone(), place.clone());
         }
     }
@@ -173,10 +186,9 @@ impl Judge<'_> {
         place: Place,
         breaches: &mut Vec<ItemId>,
     ) {
-        let item = rule.item(self.role);
+        let item = rule.item(self.csp_side());
         let verdict = strength.min(self.strength(&item)).breach();
-        self.tally
-            .add(Criterion::new(&item, rule.name(), verdict, text).at(place));
+        self.add(Criterion::new(&item, rule.name(), verdict, text).at(place));
         if verdict >= Verdict::Warn && !breaches.contains(&item) {
             breaches.push(item);
         }

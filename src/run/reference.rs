@@ -153,6 +153,11 @@ fn answer(engine: &mut ServerEngine, arrived: &Arrived, fault: Option<&Fault>, n
     } else {
         handle(engine, &arrived.request, now_ms)
     };
+    encoded_answer(outgoing, fault)
+}
+
+/// What the engine answers, as octets, with the changes of a fault.
+pub(super) fn encoded_answer(outgoing: Outgoing, fault: Option<&Fault>) -> Answer {
     let version = version_of(outgoing.tree.as_ref());
     let edits = fault.map_or(&[][..], |f| {
         f.edits_for(outgoing.tree.as_ref(), &outgoing.answers)

@@ -447,6 +447,7 @@ fn target_of(info: &RunInfo, case: &Case, archived: &ArchivedCase) -> ServerTarg
         quiet: Duration::from_secs(2),
         domain: None,
         guest: Guest::at_home(),
+        ssp: None,
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::base::ItemId;
 use crate::capture::ArchivedExchange;
-use crate::case::{Case, Fence, Patience, Step, Wait, account_of};
+use crate::case::{Case, Fence, Patience, Step, Wait, account_of, is_node};
 use crate::check::conversation::Given;
 use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
 use crate::event::Silence;
@@ -19,7 +19,7 @@ use crate::peer::digest::Schema;
 use crate::peer::names::{Names, resource, screen_name_of};
 use crate::peer::{Credentials, MEDIA_TYPE_XML};
 use crate::record::{Exchange, Failure, HttpMessage};
-use crate::spec::{Command, Role, Status, Version};
+use crate::spec::{Command, Status, Version};
 use crate::verdict::{Part, Place};
 
 use super::CaseOutput;
@@ -28,6 +28,8 @@ use super::conclude::{result, suite_error, unreached};
 use super::expectation::Answer;
 use super::judge::{Judge, Values, first_code};
 use super::lane::Lane;
+use super::ssp_node::Node;
+use super::ssp_steps::SspSide;
 use super::suite::Suite;
 use super::tally::Tally;
 use super::target::ServerTarget;
@@ -65,6 +67,27 @@ pub async fn run_case(suite: &Suite, target: &ServerTarget, case: &Case, version
     play(Runner::new(suite, target, case, version)).await
 }
 
+/// Runs one case by SSP: the nodes take their seats for it.
+pub async fn run_ssp_case(suite: &Suite, target: &ServerTarget, case: &Case, version: Version) -> CaseOutput {
+    let mut runner = Runner::new(suite, target, case, version);
+    let Some(ssp) = &target.ssp else {
+        return play(runner).await;
+    };
+    let _turn = target.clock.turn(case.lets_time_pass()).await;
+    let _accounts = target.guest.accounts(true).await;
+    // One case at a time: whatever comes to a node belongs to it.
+    let mut seats = ssp.seats.lock().await;
+    let seed = u64::from(short_hash(case.id.as_str(), version));
+    let nodes = seats
+        .drain(..)
+        .map(|seat| (seat.name.clone(), Node::new(seat, &ssp.profile, seed)))
+        .collect();
+    runner.ssp = Some(SspSide { nodes });
+    let (output, side) = play_by_ssp(runner).await;
+    seats.extend(side.into_iter().flat_map(|s| s.nodes).map(|(_, node)| node.seat));
+    output
+}
+
 /// Judges one case again by what an archive has of it; `target` is what can be known of the server.
 pub async fn judge_again(
     suite: &Suite,
@@ -78,7 +101,11 @@ pub async fn judge_again(
     play(runner).await
 }
 
-async fn play(mut runner: Runner<'_>) -> CaseOutput {
+async fn play(runner: Runner<'_>) -> CaseOutput {
+    play_by_ssp(runner).await.0
+}
+
+async fn play_by_ssp(mut runner: Runner<'_>) -> (CaseOutput, Option<SspSide>) {
     let started = Instant::now();
     let case = runner.case;
     let stop = runner.all_steps().await;
@@ -87,9 +114,13 @@ async fn play(mut runner: Runner<'_>) -> CaseOutput {
         // What a postamble cannot do is no verdict.
         let _ = runner.run_step(step).await;
     }
-    runner.vouch_by_login().await;
+    if runner.ssp.is_none() {
+        runner.vouch_by_login().await;
+    }
     runner.log_out().await;
-    runner.finish(stop, started)
+    let side = runner.ssp.take();
+    let proven = side.as_ref().map(|s| s.nodes.values().any(|n| n.proven));
+    (runner.finish(stop, started, proven), side)
 }
 
 /// Runs the steps of one case.
@@ -105,6 +136,10 @@ pub struct Runner<'a> {
     /// Whether the peer has shown that it does something of its own.
     voucher: Voucher,
     pub(super) phase: Phase,
+    /// The nodes of a case by SSP.
+    pub(super) ssp: Option<SspSide>,
+    /// What `keep` reads of a node.
+    pub(super) at_nodes: BTreeMap<String, (Answer, u32)>,
 }
 
 impl Values for Runner<'_> {
@@ -120,9 +155,11 @@ impl<'a> Runner<'a> {
             target,
             wire: Wire::Net,
             case,
+            ssp: None,
+            at_nodes: BTreeMap::new(),
             judge: Judge {
                 suite,
-                role: Role::Server,
+                role: case.object,
                 version,
                 tally: Tally::default(),
             },
@@ -197,7 +234,25 @@ impl<'a> Runner<'a> {
                 primitives,
                 lane,
                 edits,
+            } if self.is_node(lane) => self.node_send(primitives, lane, edits).await,
+            Step::Send {
+                primitives,
+                lane,
+                edits,
             } => self.send(primitives, lane, edits).await,
+            Step::Prepare {
+                lane,
+                primitive,
+                reply,
+                edits,
+            } => self.prepare(lane, primitive, *reply, edits),
+            Step::Expect {
+                expected,
+                lane,
+                item,
+                tests,
+                ..
+            } if self.is_node(lane) => self.node_expect(expected, lane, item.as_ref(), tests).await,
             Step::Expect {
                 expected,
                 lane,
@@ -212,7 +267,8 @@ impl<'a> Runner<'a> {
                 self.expect(expected, lane, item.as_ref(), tests, codes)
             }
             Step::Keep { name, path, lane } => {
-                let found = match self.lanes.get(lane).and_then(|l| l.answer.as_ref()) {
+                let at_lane = self.lanes.get(lane).and_then(|l| l.answer.as_ref());
+                let found = match at_lane.or_else(|| self.at_nodes.get(lane)) {
                     Some((Answer::Message(m), _)) => {
                         path.first(&m.tree).map(|id| m.tree.text(id).trim().to_owned())
                     }
@@ -242,10 +298,16 @@ impl<'a> Runner<'a> {
                 reply,
             } => {
                 let item = item.as_ref().unwrap_or(&self.case.scr[0]);
+                if self.is_node(&wanted.lane) {
+                    return self.node_receive(wanted, item, tests).await;
+                }
                 self.receive(wanted, item, tests, *reply).await
             }
             Step::Nothing { wanted, item, window } => {
                 let item = item.as_ref().unwrap_or(&self.case.scr[0]);
+                if self.is_node(&wanted.lane) {
+                    return self.node_nothing(wanted, item, *window).await;
+                }
                 self.nothing(wanted, item, *window).await
             }
             Step::Repeat { times, steps } => {
@@ -286,8 +348,16 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// Whether a lane of this case is a node. By CSP alone the letters mean nothing.
+    fn is_node(&self, lane: &str) -> bool {
+        self.ssp.is_some() && is_node(lane)
+    }
+
     fn predefined(&self, name: &str) -> Option<String> {
         if let Some((account, field)) = name.split_once('.') {
+            if self.is_node(account) {
+                return self.node_value(account, field);
+            }
             let user = || {
                 let account = self.target.accounts.get(self.account(account_of(account)))?;
                 Some(account.user.clone())
@@ -342,6 +412,7 @@ impl<'a> Runner<'a> {
             "word" => Some(self.word()),
             "group" | "group2" | "list" | "list2" => self.predefined(&format!("A.{name}")),
             "invitation" => Some(format!("i{}", self.word())),
+            "message" => Some(format!("m{}", self.word())),
             "unknown-group" => Some(resource(
                 &self.predefined("A.user")?,
                 &format!("no{}", self.word()),
@@ -499,11 +570,13 @@ impl<'a> Runner<'a> {
     pub(super) async fn exchange(&mut self, lane_name: &str, encoded: &Encoded) -> Result<(), Stop> {
         let number = self.next_number();
         let target = self.target;
-        let turn = self
-            .wire
-            .exchange(target, encoded, number)
-            .await
-            .map_err(Stop::Inconclusive)?;
+        let mut wire = std::mem::replace(&mut self.wire, Wire::Net);
+        let turn = self.while_pumping(wire.exchange(target, encoded, number)).await;
+        self.wire = wire;
+        let mut turn = turn.map_err(Stop::Inconclusive)?;
+        // What came to a node meanwhile has numbers of its own.
+        turn.exchange.number = self.next_number();
+        let number = turn.exchange.number;
         let response = turn.exchange.response.clone();
         self.exchanges.push(Arc::new(turn.exchange));
         let sent = super::suite::reread(&turn.sent);
@@ -650,7 +723,8 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn finish(mut self, stop: Option<Stop>, started: Instant) -> CaseOutput {
+    /// `proven`: by SSP, whether the server proved its domain.
+    fn finish(mut self, stop: Option<Stop>, started: Instant, proven: Option<bool>) -> CaseOutput {
         let mut declined = Vec::new();
         let mut reason = String::new();
         match stop {
@@ -701,11 +775,15 @@ impl<'a> Runner<'a> {
             Part::Response,
         );
         unreached(&mut self.judge, self.case, &declined, &reason);
-        if !self.voucher.vouches() {
-            self.judge.tally.distrust(
-                &self.case.scr,
-                "nothing shows that the peer does anything: no session was opened and used in this case",
-            );
+        let distrusted = match proven {
+            None if !self.voucher.vouches() => {
+                "nothing shows that the peer does anything: no session was opened and used in this case"
+            }
+            Some(false) => "nothing shows that the server does anything by SSP: it has not proved its domain",
+            _ => "",
+        };
+        if !distrusted.is_empty() {
+            self.judge.tally.distrust(&self.case.scr, distrusted);
         }
         CaseOutput {
             dead: !self.exchanges.is_empty() && !self.exchanges.iter().any(|e| e.response.is_ok()),

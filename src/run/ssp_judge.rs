@@ -50,7 +50,12 @@ impl Judge<'_> {
         let host = request.header("host").is_some_and(|h| !h.trim().is_empty());
         let modern = version == "HTTP/1.1" && host;
         for (number, rule, holds, text) in [
-            (1, "ssp-post", method == "POST", format!("a message came by {method}")),
+            (
+                1,
+                "ssp-post",
+                method == "POST",
+                format!("a message came by {method}"),
+            ),
             (2, "ssp-media-type", typed, format!("the body is sent as {shown}")),
             (
                 5,
@@ -63,7 +68,11 @@ impl Judge<'_> {
         }
         let reading = xml::read(&request.body, charset_of(request));
         let octets = Rule::WellFormed.item(Role::Ssp);
-        for problem in reading.problems.iter().filter(|p| p.kind != ProblemKind::Repaired) {
+        for problem in reading
+            .problems
+            .iter()
+            .filter(|p| p.kind != ProblemKind::Repaired)
+        {
             let at = Place {
                 position: Some(problem.position),
                 ..place.clone()

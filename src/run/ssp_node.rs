@@ -305,7 +305,9 @@ impl Node {
         let mut answer = None;
         match first.name.as_str() {
             "SendSecretToken" => {
-                let token = tree.child(primitive, "SecretToken").and_then(|t| token_octets(tree, t));
+                let token = tree
+                    .child(primitive, "SecretToken")
+                    .and_then(|t| token_octets(tree, t));
                 self.setup.theirs = token.unwrap_or_default();
                 if asks {
                     self.setup.id.clone_from(&first.id);
@@ -315,19 +317,29 @@ impl Node {
                 }
             }
             "LoginRequest" => {
-                let right = tree.child(primitive, "PasswordDigest").map(|d| tree.text(d).trim().to_owned());
+                let right = tree
+                    .child(primitive, "PasswordDigest")
+                    .map(|d| tree.text(d).trim().to_owned());
                 let wanted = crate::check::ssp::digest(&self.profile.digest, self.setup.token.as_bytes());
                 self.proven |= right.as_deref() == Some(&*wanted);
                 if asks {
                     let theirs = self.setup.theirs.clone();
-                    answer = Some(self.engine.login_message(Mode::Response, &first.id, &theirs, time));
+                    answer = Some(
+                        self.engine
+                            .login_message(Mode::Response, &first.id, &theirs, time),
+                    );
                 }
             }
             "LoginResponse" => {
-                self.their_session = tree.attribute(primitive, "sessionID").map(|s| s.trim().to_owned());
+                self.their_session = tree
+                    .attribute(primitive, "sessionID")
+                    .map(|s| s.trim().to_owned());
                 if asks {
                     let session = self.new_session();
-                    answer = Some(self.engine.login_answer(Mode::Response, &first.id, &session, time));
+                    answer = Some(
+                        self.engine
+                            .login_answer(Mode::Response, &first.id, &session, time),
+                    );
                 }
             }
             _ => {}

@@ -12,8 +12,8 @@ use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
 use crate::event::Silence;
 use crate::message::{Message, Mode, SspEnvelope, Tree, ssp_code};
 use crate::peer::names::resource;
-use crate::peer::ssp::requests::SspNames;
 use crate::peer::ssp::MEDIA_TYPE_SSP;
+use crate::peer::ssp::requests::SspNames;
 use crate::record::{Exchange, Failure, HttpMessage, Initiator};
 use crate::spec::SspProfile;
 use crate::transport::client::{self, Address, Framing, Outgoing};
@@ -142,8 +142,15 @@ impl Runner<'_> {
             if let Ok(node) = self.node(&name) {
                 let head = head_ids(&request);
                 let judged = node.conversation.take(&syntax, &domain, &message.tree, &head);
-                let first = envelope.transactions.first().map(|t| t.name.clone()).unwrap_or_default();
-                let asks = envelope.transactions.first().is_some_and(|t| t.mode == Mode::Request);
+                let first = envelope
+                    .transactions
+                    .first()
+                    .map(|t| t.name.clone())
+                    .unwrap_or_default();
+                let asks = envelope
+                    .transactions
+                    .first()
+                    .is_some_and(|t| t.mode == Mode::Request);
                 if asks {
                     prepared = node.prepared.iter().find(|p| p.primitive == first).cloned();
                 }
@@ -217,7 +224,9 @@ impl Runner<'_> {
         let number = self.post_octets(name, &encoded, &head).await?;
         let syntax = std::sync::Arc::clone(&self.judge.suite.tables.ssp);
         let status = self.response_of(number).ok().map(|r| r.status);
-        let sound = sent.as_ref().is_some_and(|m| self.judge.suite.ssp.check(m).findings.is_empty());
+        let sound = sent
+            .as_ref()
+            .is_some_and(|m| self.judge.suite.ssp.check(m).findings.is_empty());
         let node = self.node(name)?;
         let domain = node.seat.domain.clone();
         if let Some(message) = &sent {
@@ -266,7 +275,8 @@ impl Runner<'_> {
         } else {
             "the answer of HTTP holds no message".to_owned()
         };
-        self.judge.charge(&item("TR", 4), "ssp-separate", !message, text, place.clone());
+        self.judge
+            .charge(&item("TR", 4), "ssp-separate", !message, text, place.clone());
         if message {
             return;
         }
@@ -276,7 +286,8 @@ impl Runner<'_> {
             response.status,
             response.body.len()
         );
-        self.judge.charge(&item("TR", 3), "ssp-acknowledged", good, text, place);
+        self.judge
+            .charge(&item("TR", 3), "ssp-acknowledged", good, text, place);
     }
 
     async fn post_octets(
@@ -423,7 +434,9 @@ impl Runner<'_> {
             None => came.name().to_owned(),
         };
         let refused = code.is_some_and(|c| c >= 400);
-        let speaks_of_code = tests.iter().any(|t| condition_path(&t.condition).ends_with("@code"));
+        let speaks_of_code = tests
+            .iter()
+            .any(|t| condition_path(&t.condition).ends_with("@code"));
         let met = match expected {
             Expected::Primitives(names) => {
                 names.iter().any(|n| n == came.name())
@@ -515,7 +528,8 @@ impl Runner<'_> {
         let names = wanted.primitives.join(" or ");
         let rule = format!("{names} comes to {name}");
         let time = self.ssp_target()?.profile.relay;
-        self.pump(time, &|r: &Self| r.find_at_node(wanted, false).is_some()).await;
+        self.pump(time, &|r: &Self| r.find_at_node(wanted, false).is_some())
+            .await;
         let Some(index) = self.find_at_node(wanted, false) else {
             let text = format!("no {wanted} came within {} s", time.as_secs());
             let broken = self.node(&name)?.broken.clone();
@@ -591,7 +605,11 @@ impl Runner<'_> {
             Phase::Procedure => {
                 self.judge.charge(item, &rule, true, text, place);
             }
-            _ => self.node(&wanted.lane)?.came.iter_mut().for_each(|c| c.taken = true),
+            _ => self
+                .node(&wanted.lane)?
+                .came
+                .iter_mut()
+                .for_each(|c| c.taken = true),
         }
         Ok(())
     }
@@ -616,8 +634,10 @@ impl Runner<'_> {
 
     /// What `keep` reads from now on.
     fn keep_from(&mut self, name: &str, message: &Message, number: u32) {
-        self.at_nodes
-            .insert(name.to_owned(), (Answer::Message(Box::new(message.clone())), number));
+        self.at_nodes.insert(
+            name.to_owned(),
+            (Answer::Message(Box::new(message.clone())), number),
+        );
     }
 
     /// Whom and what the requests of a node are about.
@@ -666,7 +686,12 @@ fn answers(sent: &Sent, came: &Came) -> bool {
     if sent.setup {
         return came.envelope.setup && sent.names.iter().any(|n| n == came.name());
     }
-    !came.envelope.setup && came.envelope.transactions.iter().any(|t| sent.ids.contains(&t.id))
+    !came.envelope.setup
+        && came
+            .envelope
+            .transactions
+            .iter()
+            .any(|t| sent.ids.contains(&t.id))
 }
 
 /// The code of the first answer of a message.

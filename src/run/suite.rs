@@ -6,6 +6,7 @@ use crate::base::{FileError, FileSet};
 use crate::case::generate::{self, Sample};
 use crate::case::{self, Cases};
 use crate::check::Checker;
+use crate::check::ssp::SspChecker;
 use crate::codec::xml::{self, WriteOptions};
 use crate::message::{Envelope, Message, Tree};
 use crate::peer::Credentials;
@@ -29,6 +30,8 @@ pub struct Suite {
     pub faults: Vec<Fault>,
     /// Compiled content models.
     pub checker: Arc<Checker>,
+    /// The same for SSP.
+    pub ssp: Arc<SspChecker>,
     /// Digest of the cases.
     pub cases_digest: String,
 }
@@ -74,9 +77,10 @@ impl Suite {
             .collect();
         cases.extend(generated)?;
         Ok(Self {
-            tables,
             cases,
             faults,
+            ssp: Arc::new(SspChecker::new(Arc::clone(&tables.ssp), Arc::clone(&checker))),
+            tables,
             checker,
             cases_digest: case_files.digest(),
         })

@@ -10,6 +10,7 @@ use crate::transport::client::Address;
 
 use super::clock::Clock;
 use super::guest::Guest;
+use super::ssp_steps::SspTarget;
 
 /// The server under test and how to speak to it.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub struct ServerTarget {
     pub domain: Option<String>,
     /// Manners, shared by all cases.
     pub guest: Guest,
+    /// Its other side, where it is tested by SSP.
+    pub ssp: Option<SspTarget>,
 }
 
 /// Keeps requests apart.

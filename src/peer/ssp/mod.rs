@@ -241,7 +241,9 @@ impl NodeEngine {
 
     /// Answers a request.
     pub fn respond(&mut self, domain: &str, id: &str, request: &str, primitive: Elem) {
-        let Some(peer) = self.peers.get(domain) else { return };
+        let Some(peer) = self.peers.get(domain) else {
+            return;
+        };
         let Some(session) = &peer.session else { return };
         let tree = compose::in_session(
             self.config.version,
@@ -305,7 +307,9 @@ impl NodeEngine {
     }
 
     fn send(&mut self, domain: &str, id: String, primitive: Elem) {
-        let Some(peer) = self.peers.get_mut(domain) else { return };
+        let Some(peer) = self.peers.get_mut(domain) else {
+            return;
+        };
         let Some(session) = &peer.session else { return };
         let sent = match self.fault {
             Some(NodeFault::SendsIdOfOther) => &session.theirs,
@@ -366,12 +370,24 @@ impl NodeEngine {
             }
             let (domain, id) = (domain.to_owned(), transaction.id.clone());
             match transaction.mode {
-                Mode::Request => events.push(NodeEvent::Request { domain, id, primitive }),
+                Mode::Request => events.push(NodeEvent::Request {
+                    domain,
+                    id,
+                    primitive,
+                }),
                 Mode::Response => {
                     if peer.open.remove(&id).is_some() {
-                        events.push(NodeEvent::Response { domain, id, primitive });
+                        events.push(NodeEvent::Response {
+                            domain,
+                            id,
+                            primitive,
+                        });
                     } else if self.fault == Some(NodeFault::AnswersResponses) {
-                        events.push(NodeEvent::Request { domain, id, primitive });
+                        events.push(NodeEvent::Request {
+                            domain,
+                            id,
+                            primitive,
+                        });
                     }
                 }
                 Mode::Other(_) => {}
@@ -380,16 +396,25 @@ impl NodeEngine {
         Ok(events)
     }
 
-    fn setup(&mut self, now_ms: u64, tree: &Tree, transaction: &SspTransaction) -> Result<Vec<NodeEvent>, u16> {
+    fn setup(
+        &mut self,
+        now_ms: u64,
+        tree: &Tree,
+        transaction: &SspTransaction,
+    ) -> Result<Vec<NodeEvent>, u16> {
         let Some(primitive) = transaction.primitive else {
             return Err(400);
         };
         if transaction.id.is_empty() {
             return Err(400);
         }
-        let service = tree.attribute(primitive, "serviceID").and_then(|s| domain_of_service(&s));
+        let service = tree
+            .attribute(primitive, "serviceID")
+            .and_then(|s| domain_of_service(&s));
         match (transaction.name.as_str(), &transaction.mode) {
-            ("SendSecretToken", Mode::Request) => self.asked_for_token(now_ms, tree, transaction, primitive, service),
+            ("SendSecretToken", Mode::Request) => {
+                self.asked_for_token(now_ms, tree, transaction, primitive, service)
+            }
             ("SendSecretToken", Mode::Response) => {
                 self.token_came(tree, primitive, service);
                 Ok(Vec::new())
@@ -409,23 +434,29 @@ impl NodeEngine {
         primitive: NodeId,
         service: Option<String>,
     ) -> Result<Vec<NodeEvent>, u16> {
-        let token = tree.child(primitive, "SecretToken").and_then(|t| token_octets(tree, t));
+        let token = tree
+            .child(primitive, "SecretToken")
+            .and_then(|t| token_octets(tree, t));
         let (Some(domain), Some(theirs)) = (service, token) else {
             return Err(0);
         };
-        let known = self.config.peers.contains(&domain) || self.fault == Some(NodeFault::AnswersUnknownDomain);
+        let known =
+            self.config.peers.contains(&domain) || self.fault == Some(NodeFault::AnswersUnknownDomain);
         if !known || domain == self.config.domain {
             // No answer: whoever claims this cannot be reached.
             return Err(0);
         }
-        if tree.attribute(primitive, "protocolVersion").is_some_and(|v| !is_spoken(v.trim()))
+        if tree
+            .attribute(primitive, "protocolVersion")
+            .is_some_and(|v| !is_spoken(v.trim()))
             && self.fault != Some(NodeFault::TakesAnyVersion)
         {
             return Err(0);
         }
         let theirs = if self.fault == Some(NodeFault::TokenIsText) {
             let at = tree.child(primitive, "SecretToken");
-            at.map(|t| tree.text(t).trim().as_bytes().to_vec()).unwrap_or(theirs)
+            at.map(|t| tree.text(t).trim().as_bytes().to_vec())
+                .unwrap_or(theirs)
         } else {
             theirs
         };
@@ -463,8 +494,12 @@ impl NodeEngine {
 
     /// Step 2 came: step 3.
     fn token_came(&mut self, tree: &Tree, primitive: NodeId, service: Option<String>) {
-        let token = tree.child(primitive, "SecretToken").and_then(|t| token_octets(tree, t));
-        let (Some(domain), Some(theirs)) = (service, token) else { return };
+        let token = tree
+            .child(primitive, "SecretToken")
+            .and_then(|t| token_octets(tree, t));
+        let (Some(domain), Some(theirs)) = (service, token) else {
+            return;
+        };
         let wanted = self.config.time_to_live;
         let Some(setup) = self.peers.get_mut(&domain).and_then(|p| p.setup.as_mut()) else {
             return;
@@ -492,7 +527,9 @@ impl NodeEngine {
         let fault = self.fault;
         let last = self.last_digest.clone();
         let longest = self.config.time_to_live;
-        let Some(peer) = self.peers.get_mut(&domain) else { return Err(0) };
+        let Some(peer) = self.peers.get_mut(&domain) else {
+            return Err(0);
+        };
         let Some(setup) = peer.setup.as_mut() else {
             if fault != Some(NodeFault::SetupWithoutToken) {
                 return Err(0);
@@ -528,7 +565,9 @@ impl NodeEngine {
             return Err(0);
         }
         setup.proven = true;
-        let asked = tree.attribute(primitive, "timeToLive").and_then(|t| t.trim().parse::<u32>().ok());
+        let asked = tree
+            .attribute(primitive, "timeToLive")
+            .and_then(|t| t.trim().parse::<u32>().ok());
         let asked = asked.unwrap_or(longest);
         let granted = match fault {
             Some(NodeFault::GrantsMore) => asked.saturating_mul(2).max(asked + 1),
@@ -570,12 +609,19 @@ impl NodeEngine {
             })
             .map(|(d, _)| d.clone());
         let Some(domain) = found else { return Err(0) };
-        let good = ssp_code(tree, primitive).is_some_and(|c| c / 100 == 2) || fault == Some(NodeFault::TakesRefusal);
-        let theirs = tree.attribute(primitive, "sessionID").map(|s| s.trim().to_owned());
+        let good =
+            ssp_code(tree, primitive).is_some_and(|c| c / 100 == 2) || fault == Some(NodeFault::TakesRefusal);
+        let theirs = tree
+            .attribute(primitive, "sessionID")
+            .map(|s| s.trim().to_owned());
         let theirs = theirs.filter(|s| !s.is_empty());
         let proven = |s: &Setup| s.proven || fault == Some(NodeFault::SetupWithoutProof);
-        let granted = tree.attribute(primitive, "timeToLive").and_then(|t| t.trim().parse::<u32>().ok());
-        let Some(peer) = self.peers.get_mut(&domain) else { return Err(0) };
+        let granted = tree
+            .attribute(primitive, "timeToLive")
+            .and_then(|t| t.trim().parse::<u32>().ok());
+        let Some(peer) = self.peers.get_mut(&domain) else {
+            return Err(0);
+        };
         let setup = peer.setup.as_ref();
         let (Some(theirs), true, true) = (theirs, good, setup.is_some_and(proven)) else {
             peer.setup = None;
@@ -589,7 +635,9 @@ impl NodeEngine {
             _ => self.issue(&domain),
         };
         let seconds = granted.unwrap_or(wanted).min(wanted.max(1));
-        let Some(peer) = self.peers.get_mut(&domain) else { return Err(0) };
+        let Some(peer) = self.peers.get_mut(&domain) else {
+            return Err(0);
+        };
         peer.issued = None;
         peer.session = Some(Session {
             own: own.clone(),

@@ -16,10 +16,15 @@ pub fn reply(tree: &Tree, primitive: NodeId, acknowledges: bool) -> Option<Elem>
             .collect()
     };
     Some(match name {
-        "PresenceNotification" | "GroupChangeNotice" | "DeliveryStatusReport" | "InviteResponse"
+        "PresenceNotification"
+        | "GroupChangeNotice"
+        | "DeliveryStatusReport"
+        | "InviteResponse"
         | "LeaveGroupIndication" => return acknowledges.then(|| status(200)),
         "GetPresenceRequest" => Elem::new("GetPresenceResponse").with(status(200)).with_all(
-            named(&["UserID", "VerUserID"]).iter().map(|user| presence_of(user)),
+            named(&["UserID", "VerUserID"])
+                .iter()
+                .map(|user| presence_of(user)),
         ),
         "SendMessageRequest" => {
             let id = tree
@@ -31,8 +36,7 @@ pub fn reply(tree: &Tree, primitive: NodeId, acknowledges: bool) -> Option<Elem>
                 .with(status(200))
         }
         "JoinGroupRequest" => Elem::new("JoinGroupResponse").with(status(200)).with_some(
-            asked("joinedListRequest")
-                .then(|| Elem::new("JoinedList").with(text("Name", "somebody"))),
+            asked("joinedListRequest").then(|| Elem::new("JoinedList").with(text("Name", "somebody"))),
         ),
         "LeaveGroupRequest" => Elem::new("LeaveGroupIndication")
             .with(attr("groupID", group()))
@@ -41,13 +45,15 @@ pub fn reply(tree: &Tree, primitive: NodeId, acknowledges: bool) -> Option<Elem>
             Elem::new("OrdinaryUsers").with(Elem::new("UserID").with(attr("userID", member(&group())))),
         ),
         "GetJoinedUsersRequest" => Elem::new("GetJoinedUsersResponse").with(status(200)).with(
-            Elem::new("JoinedUser").with(Elem::new("UserMapList").with(
-                Elem::new("UserMapping").with(
-                    Elem::new("Mapping")
-                        .with(text("SName", "somebody"))
-                        .with(Elem::new("UserID").with(attr("userID", member(&group())))),
+            Elem::new("JoinedUser").with(
+                Elem::new("UserMapList").with(
+                    Elem::new("UserMapping").with(
+                        Elem::new("Mapping")
+                            .with(text("SName", "somebody"))
+                            .with(Elem::new("UserID").with(attr("userID", member(&group())))),
+                    ),
                 ),
-            )),
+            ),
         ),
         "GetGroupPropsRequest" => Elem::new("GetGroupPropsResponse").with(status(200)).with(
             Elem::new("GroupProperties").with(

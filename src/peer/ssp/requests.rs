@@ -55,9 +55,7 @@ fn meta(names: &SspNames, by_user: bool) -> Elem {
 
 /// The selection of one presence attribute.
 fn attributes(names: &[&str]) -> Elem {
-    Elem::new("AttributeList").with(
-        Elem::new("PresenceSubList").with_all(names.iter().map(|n| Elem::new(n))),
-    )
+    Elem::new("AttributeList").with(Elem::new("PresenceSubList").with_all(names.iter().map(|n| Elem::new(n))))
 }
 
 /// A value of OnlineStatus.
@@ -168,9 +166,10 @@ pub fn request(name: &str, names: &SspNames) -> Result<Elem, String> {
             .with(note()),
         "InviteRequest.PR" => invite("PR").with(attributes(&["OnlineStatus"])).with(note()),
         "InviteRequest.SC" => invite("SC")
-            .with(Elem::new("ContentIDList").with(
-                Elem::new("ContentID").with(attr("url", "http://content.invalid/picture")),
-            ))
+            .with(
+                Elem::new("ContentIDList")
+                    .with(Elem::new("ContentID").with(attr("url", "http://content.invalid/picture"))),
+            )
             .with(note()),
         "InviteResponse" | "InviteResponse.no" => Elem::new("InviteResponse")
             .with(attr("inviteID", names.invitation.clone()))
@@ -205,9 +204,7 @@ pub fn request(name: &str, names: &SspNames) -> Result<Elem, String> {
         | "RejectListRequest" => of_group(),
         "RejectListRequest.add" => of_group().with(Elem::new("AddUsers").with(user_id(&names.other))),
         "AddGroupMemberRequest" | "RemoveGroupMemberRequest" => of_group().with(user_id(&names.me)),
-        "MemberAccessRequest" => {
-            of_group().with(Elem::new("OrdinaryUsers").with(user_id(&names.me)))
-        }
+        "MemberAccessRequest" => of_group().with(Elem::new("OrdinaryUsers").with(user_id(&names.me))),
         "SetGroupPropsRequest" => of_group().with(
             Elem::new("GroupProperties").with(
                 Elem::new("Property")
@@ -245,9 +242,9 @@ fn two_recipients(names: &SspNames) -> Elem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::ssp::SspChecker;
-    use crate::check::Checker;
     use crate::base::FileSet;
+    use crate::check::Checker;
+    use crate::check::ssp::SspChecker;
     use crate::message::{Carrier, Message, Mode};
     use crate::spec::{SspVersion, Tables};
     use std::sync::Arc;

@@ -231,6 +231,7 @@ pub async fn run(
                     quiet: Duration::from_secs(2),
                     domain: None,
                     guest: Guest::at_home(),
+                    ssp: None,
                 };
                 outputs.push(server_iut::run_case(suite, &target, unit.case, version).await);
             }
