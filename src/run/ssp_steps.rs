@@ -222,19 +222,21 @@ impl Runner<'_> {
         }
         let sent = super::suite::reread(&encoded.body);
         let names = sent.as_ref().and_then(|m| SspEnvelope::of(&m.tree));
-        let number = self.post_octets(name, &encoded, &head).await?;
+        // Before it is sent: what it brings may be here before it is acknowledged. Only what the server says is
+        // judged; what the node says is learned.
         let syntax = std::sync::Arc::clone(&self.judge.suite.tables.ssp);
+        let node = self.node(name)?;
+        let domain = node.seat.domain.clone();
+        if let Some(message) = &sent {
+            let _ = node.conversation.take(&syntax, &domain, &message.tree, &head);
+            node.learn_sent(&message.tree);
+        }
+        let number = self.post_octets(&encoded, &head).await?;
         let status = self.response_of(number).ok().map(|r| r.status);
         let sound = sent
             .as_ref()
             .is_some_and(|m| self.judge.suite.ssp.check(m).findings.is_empty());
         let node = self.node(name)?;
-        let domain = node.seat.domain.clone();
-        if let Some(message) = &sent {
-            // Only what the server says is judged; what the node says is learned.
-            let _ = node.conversation.take(&syntax, &domain, &message.tree, &head);
-            node.learn_sent(&message.tree);
-        }
         if let Some(envelope) = &names
             && envelope.transactions.iter().any(|t| t.mode == Mode::Request)
         {
@@ -294,7 +296,6 @@ impl Runner<'_> {
 
     async fn post_octets(
         &mut self,
-        _name: &str,
         encoded: &Encoded,
         head: &crate::check::ssp::HeaderIds,
     ) -> Result<u32, Stop> {
