@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::base::ItemId;
 use crate::case::{Codes, Condition, Expected, Reply, Test, Wanted};
-use crate::check::ssp::item;
+use crate::check::ssp::item as ssp_item;
 use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
 use crate::event::Silence;
 use crate::message::{Message, Mode, SspEnvelope, Tree, ssp_code};
@@ -230,6 +230,7 @@ impl Runner<'_> {
         if let Some(message) = &sent {
             let _ = node.conversation.take(&syntax, &domain, &message.tree, &head);
             node.learn_sent(&message.tree);
+            self.learned_by_others(&syntax, name, &message.tree);
         }
         let number = self.post_octets(&encoded, &head).await?;
         let status = self.response_of(number).ok().map(|r| r.status);
@@ -257,10 +258,23 @@ impl Runner<'_> {
                 node.sent.names = vec!["the octets".to_owned()];
             }
         }
-        if correct && sound && node.their_session().is_some() {
+        if correct && sound && status == Some(200) {
             self.acknowledged(number);
         }
         Ok(())
+    }
+
+    /// A message with the session id of another node may be answered to that one.
+    fn learned_by_others(&mut self, syntax: &crate::spec::SspSyntax, name: &str, tree: &Tree) {
+        let session = SspEnvelope::of(tree).and_then(|e| e.session_id);
+        let others = self.ssp.iter_mut().flat_map(|s| &mut s.nodes);
+        for (_, node) in others.filter(|(n, _)| *n != name) {
+            if session.is_some() && node.own_session() == session.as_deref() {
+                let domain = node.seat.domain.clone();
+                let head = crate::check::ssp::HeaderIds::default();
+                let _ = node.conversation.take(syntax, &domain, tree, &head);
+            }
+        }
     }
 
     /// TR-ACK and TR-SEP: how a correct message is acknowledged.
@@ -280,7 +294,7 @@ impl Runner<'_> {
             "the answer of HTTP holds no message".to_owned()
         };
         self.judge
-            .charge(&item("TR", 4), "ssp-separate", !message, text, place.clone());
+            .charge(&ssp_item("TR", 4), "ssp-separate", !message, text, place.clone());
         if message {
             return;
         }
@@ -291,7 +305,7 @@ impl Runner<'_> {
             response.body.len()
         );
         self.judge
-            .charge(&item("TR", 3), "ssp-acknowledged", good, text, place);
+            .charge(&ssp_item("TR", 3), "ssp-acknowledged", good, text, place);
     }
 
     async fn post_octets(
@@ -432,6 +446,17 @@ impl Runner<'_> {
             part: Some(Part::Request),
             ..Place::default()
         };
+        if let Some(status) = sent.status.filter(|s| *s != 200 && sent.correct) {
+            // It was served: so it was an acceptable one.
+            let acknowledged = Place {
+                exchange: Some(sent.number),
+                part: Some(Part::Response),
+                ..Place::default()
+            };
+            let text = format!("{asked} is served, and was acknowledged by HTTP {status}");
+            self.judge
+                .charge(&ssp_item("TR", 3), "ssp-acknowledged", false, text, acknowledged);
+        }
         let code = first_ssp_code(&came.message.tree);
         let found = match code {
             Some(code) => format!("{} with code {code}", came.name()),
@@ -747,7 +772,9 @@ fn condition_path(condition: &Condition) -> String {
         Condition::In(path, _)
         | Condition::InOrAbsent(path, _)
         | Condition::NotIn(path, _)
-        | Condition::Class(path, _) => path.to_string(),
+        | Condition::Includes(path, _)
+        | Condition::Class(path, _)
+        | Condition::Present(path) => path.to_string(),
         _ => String::new(),
     }
 }

@@ -132,7 +132,7 @@ impl SspConversation {
             match transaction.mode {
                 Mode::Request => {
                     head_repeats(&mut judging, head, transaction, Some(&session));
-                    self.request(syntax, &mut judging, transaction, &session);
+                    self.request(&mut judging, transaction, &session);
                 }
                 Mode::Response => self.response(syntax, &mut judging, transaction),
                 Mode::Other(_) => {}
@@ -256,13 +256,7 @@ impl SspConversation {
         }
     }
 
-    fn request(
-        &mut self,
-        syntax: &SspSyntax,
-        judging: &mut Judging<'_>,
-        transaction: &SspTransaction,
-        session: &str,
-    ) {
+    fn request(&mut self, judging: &mut Judging<'_>, transaction: &SspTransaction, session: &str) {
         let tree = judging.tree;
         let from = judging.from.to_owned();
         let Some(primitive) = transaction.primitive else {
@@ -312,7 +306,7 @@ impl SspConversation {
             };
             judging.say(("PR", 7), "ssp-notified", own && watchers, text, primitive);
         }
-        if syntax.primitive(&transaction.name).is_some() && !transaction.id.is_empty() {
+        if !transaction.id.is_empty() {
             let open = Open {
                 name: transaction.name.clone(),
                 message,
