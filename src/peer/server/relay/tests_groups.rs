@@ -3,7 +3,7 @@
 use super::tests::{A, ANN, ARI, B, BEA, BEN, World2, at, count, tree_text};
 use super::*;
 use crate::message::text;
-use crate::peer::contents::{user, users};
+use crate::peer::contents::users;
 use crate::peer::names::resource;
 use crate::peer::samples::{property, screen_name};
 
@@ -146,7 +146,7 @@ fn members_are_managed_from_elsewhere() {
     assert_eq!(w.code(BEN, topic), "200");
     assert!(tree_text(&w.ask(ANN, of("GetGroupProps-Request"))).contains("Tea"));
     w.took("LeaveGroupIndication");
-    let reject = of("RejectList-Request").with(Elem::new("AddList").with(user(BEA)));
+    let reject = of("RejectList-Request").with(Elem::new("AddList").with(text("UserID", BEA)));
     let rejected = w.ask(BEN, reject);
     assert_eq!(at(&rejected, "UserList/User/UserID").as_deref(), Some(BEA));
     let kicked = w.took("LeaveGroupIndication").remove(0);
@@ -204,6 +204,7 @@ fn groups_that_there_are_not() {
     assert_eq!(w.code(ANN, foreign("LeaveGroup-Request")), "516");
     let abroad = Elem::new("CreateGroup-Request")
         .with(text("GroupID", "wv:/room@b.example"))
+        .with(Elem::new("GroupProperties").with(property("Name", "Room")))
         .with(text("JoinGroup", "F"))
         .with(text("SubscribeNotification", "F"));
     assert_eq!(w.code(ANN, abroad), "516");
