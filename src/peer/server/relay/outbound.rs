@@ -268,8 +268,9 @@ impl ServerEngine {
                 .elements(s)
                 .find_map(|e| mapping::read_csp_party(request, e))
         });
-        let group = match group? {
-            Target::Group(group) | Target::ScreenName(_, group) => group,
+        let shown = group?;
+        let group = match &shown {
+            Target::Group(group) | Target::ScreenName(_, group) => group.clone(),
             _ => return None,
         };
         let (by, report) = self.message_origin(&id)?;
@@ -296,7 +297,7 @@ impl ServerEngine {
         };
         let to = Elem::new("Recipient")
             .with(mapping::user(self.full(member)))
-            .with(Elem::new("RecipientDisplay").with(mapping::group_id(group)));
+            .with(Elem::new("RecipientDisplay").with(party(&shown)));
         let primitive = message.request(report, self.meta(None), vec![to], &content, self.relay.fault);
         let domain = self.elsewhere(member)?;
         self.remember_sent(&id, &by, &domain);

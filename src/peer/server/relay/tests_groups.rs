@@ -211,3 +211,50 @@ fn groups_that_there_are_not() {
     w.silent = vec![A, B];
     assert_eq!(w.code(BEN, of("LeaveGroup-Request")), "516");
 }
+
+#[test]
+fn private_messages_of_a_group_cross() {
+    let mut w = world("Open");
+    assert_eq!(w.code(BEN, join("benny")), "JoinGroup-Response");
+    assert_eq!(w.code(ARI, join("ari")), "JoinGroup-Response");
+    let whisper = |from: &str, to: &str| {
+        Elem::new("SendMessage-Request")
+            .with(text("DeliveryReport", "T"))
+            .with(
+                Elem::new("MessageInfo")
+                    .with(text("ContentType", "text/plain"))
+                    .with(text("ContentSize", "3"))
+                    .with(Elem::new("Recipient").with(Elem::new("Group").with(screen_name(to, &group()))))
+                    .with(Elem::new("Sender").with(Elem::new("Group").with(screen_name(from, &group())))),
+            )
+            .with(text("ContentData", "pst"))
+    };
+    let messages = |all: Vec<Tree>| -> Vec<Tree> {
+        let of_name = |t: &Tree| t.get(t.root()).name == "NewMessage";
+        all.into_iter().filter(of_name).collect()
+    };
+    assert_eq!(w.code(BEN, whisper("benny", "ari")), "200");
+    let sent = w.took("SendMessageRequest").remove(0);
+    assert_eq!(
+        at(&sent, "MessageInfo/Recipient/ScreenName").as_deref(),
+        Some("ari")
+    );
+    let got = messages(w.poll(ARI));
+    let id = at(&got[0], "MessageInfo/MessageID");
+    assert!(messages(w.poll(ANN)).is_empty());
+    let told = w.poll(BEN);
+    let report = told.last().unwrap();
+    assert_eq!(report.get(report.root()).name, "DeliveryReport-Request");
+    assert_eq!(at(report, "MessageInfo/MessageID"), id);
+    assert!(!tree_text(&w.took("DeliveryStatusReport")[0]).contains(ARI));
+    assert_eq!(w.code(ARI, whisper("ari", "benny")), "200");
+    let got = messages(w.poll(BEN));
+    assert_eq!(
+        at(&got[0], "MessageInfo/Recipient/Group/ScreenName/SName").as_deref(),
+        Some("benny")
+    );
+    let told = w.poll(ARI);
+    assert_eq!(at(told.last().unwrap(), "Result/Code").as_deref(), Some("200"));
+    // Somebody else's name is not to be had.
+    assert_eq!(w.code(BEN, whisper("ari", "boss")), "403");
+}

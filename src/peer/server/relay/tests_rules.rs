@@ -1,9 +1,8 @@
 //! Who may ask for what: identity, third domains, errors; and what faults do.
 
 use super::mapping::{attr, group_id, status, user, user_id};
-use super::tests::{
-    A, ANN, ARI, B, BEA, BEN, World2, allow, at, count, invite, message, subscribe, tree, update,
-};
+use super::tests::{A, ANN, ARI, B, BEA, BEN, World2, allow, at, count, message, subscribe, tree, update};
+use super::tests_presence::invite;
 use super::*;
 use crate::message::text;
 
