@@ -273,7 +273,7 @@ impl World2 {
     }
 
     /// Gives a server a request as its peer would; the answer.
-    pub fn from_peer(&mut self, to: &str, request: Elem) -> Option<Tree> {
+    pub fn peer_asks(&mut self, to: &str, request: Elem) -> Option<Tree> {
         let (domain, now_ms) = (if to == A { B } else { A }, self.now_ms);
         let sent = tree(&request);
         let engine = if to == A { &mut self.a } else { &mut self.b };

@@ -65,23 +65,23 @@ fn nobody_speaks_for_another_domain() {
     ];
     for spoof in spoofs {
         assert_eq!(
-            code(w.from_peer(A, send(spoof.clone(), BEN, &[ANN], "m1"))),
+            code(w.peer_asks(A, send(spoof.clone(), BEN, &[ANN], "m1"))),
             "901"
         );
-        assert_eq!(code(w.from_peer(A, watch(spoof.clone(), &[ANN]))), "901");
+        assert_eq!(code(w.peer_asks(A, watch(spoof.clone(), &[ANN]))), "901");
         let leave = Elem::new("LeaveGroupRequest")
             .with(attr("groupID", "wv:ann/g@a.example"))
             .with(spoof);
-        assert_eq!(code(w.from_peer(A, leave)), "901");
+        assert_eq!(code(w.peer_asks(A, leave)), "901");
     }
     assert_eq!(
-        code(w.from_peer(A, send(of_ben(), "wv:cid@c.example", &[ANN], "m1"))),
+        code(w.peer_asks(A, send(of_ben(), "wv:cid@c.example", &[ANN], "m1"))),
         "901"
     );
-    assert_eq!(code(w.from_peer(A, send(of_ben(), BEA, &[ANN], "m1"))), "403");
+    assert_eq!(code(w.peer_asks(A, send(of_ben(), BEA, &[ANN], "m1"))), "403");
     assert!(w.poll(ANN).is_empty());
     let other_case = meta("wv:@B.Example", Some("wv:BEN@B.EXAMPLE"));
-    let answer = w.from_peer(A, send(other_case, BEN, &["wv:Ann@A.example"], "m1"));
+    let answer = w.peer_asks(A, send(other_case, BEN, &["wv:Ann@A.example"], "m1"));
     assert_eq!(at(answer.as_ref().unwrap(), "@messageID").as_deref(), Some("m1"));
     assert_eq!(code(answer), "200");
     let got = w.poll(ANN);
@@ -92,7 +92,7 @@ fn nobody_speaks_for_another_domain() {
 fn third_domains_are_not_relayed_to() {
     let mut w = World2::new();
     let answer = w
-        .from_peer(A, watch(of_ben(), &["wv:cid@c.example", ANN]))
+        .peer_asks(A, watch(of_ben(), &["wv:cid@c.example", ANN]))
         .unwrap();
     assert_eq!(at(&answer, "@code").as_deref(), Some("201"));
     assert_eq!(at(&answer, "DetailedResult/@code").as_deref(), Some("516"));
@@ -101,7 +101,7 @@ fn third_domains_are_not_relayed_to() {
         Some("wv:cid@c.example")
     );
     let answer = w
-        .from_peer(A, send(of_ben(), BEN, &["wv:cid@c.example"], "m1"))
+        .peer_asks(A, send(of_ben(), BEN, &["wv:cid@c.example"], "m1"))
         .unwrap();
     assert_eq!(at(&answer, "Status/DetailedResult/@code").as_deref(), Some("516"));
     assert_eq!(at(&answer, "@messageID"), None);
@@ -110,7 +110,7 @@ fn third_domains_are_not_relayed_to() {
         .with(attr("joinedListRequest", "No"))
         .with(attr("subscribeNotif", "No"))
         .with(of_ben());
-    assert_eq!(code(w.from_peer(A, join)), "516");
+    assert_eq!(code(w.peer_asks(A, join)), "516");
     assert!(w.a.to_peers().iter().all(|m| m.domain == B));
 }
 
@@ -118,16 +118,16 @@ fn third_domains_are_not_relayed_to() {
 fn errors_have_their_codes() {
     let mut w = World2::new();
     assert_eq!(
-        code(w.from_peer(A, Elem::new("NoSuchRequest").with(of_ben()))),
+        code(w.peer_asks(A, Elem::new("NoSuchRequest").with(of_ben()))),
         "405"
     );
-    assert_eq!(code(w.from_peer(A, Elem::new("KeepAliveRequest"))), "501");
+    assert_eq!(code(w.peer_asks(A, Elem::new("KeepAliveRequest"))), "501");
     assert_eq!(
-        code(w.from_peer(A, Elem::new("JoinGroupRequest").with(of_ben()))),
+        code(w.peer_asks(A, Elem::new("JoinGroupRequest").with(of_ben()))),
         "400"
     );
     assert_eq!(
-        code(w.from_peer(A, Elem::new("SubscribeRequest").with(user_id(ANN)))),
+        code(w.peer_asks(A, Elem::new("SubscribeRequest").with(user_id(ANN)))),
         "402"
     );
     for silent in [
@@ -136,11 +136,11 @@ fn errors_have_their_codes() {
         Elem::new("SendMessageResponse"),
         Elem::new("GetPresenceResponse"),
     ] {
-        assert!(w.from_peer(A, silent).is_none());
+        assert!(w.peer_asks(A, silent).is_none());
     }
     w.a.peer_answer(0, 4711, &PeerAnswer::Unreachable);
     let unknown = w
-        .from_peer(A, send(of_ben(), BEN, &[ANN, "wv:nobody@a.example"], "m2"))
+        .peer_asks(A, send(of_ben(), BEN, &[ANN, "wv:nobody@a.example"], "m2"))
         .unwrap();
     assert_eq!(at(&unknown, "Status/@code").as_deref(), Some("201"));
     assert_eq!(
@@ -149,9 +149,9 @@ fn errors_have_their_codes() {
     );
     let bad = watch(of_ben(), &[ANN])
         .with(Elem::new("AttributeList").with(Elem::new("PresenceSubList").with(Elem::new("ShoeSize"))));
-    assert_eq!(code(w.from_peer(A, bad)), "750");
+    assert_eq!(code(w.peer_asks(A, bad)), "750");
     assert_eq!(
-        code(w.from_peer(A, watch(of_ben(), &[ANN]))),
+        code(w.peer_asks(A, watch(of_ben(), &[ANN]))),
         "200",
         "all goes on"
     );
@@ -175,11 +175,11 @@ fn notices_are_taken_from_those_whose_they_are() {
             ),
         )
     };
-    assert_eq!(code(w.from_peer(A, of("wv:cid@c.example", ANN))), "901");
-    assert_eq!(code(w.from_peer(A, of(ARI, ANN))), "901");
-    assert_eq!(code(w.from_peer(A, of(BEN, ARI))), "200");
+    assert_eq!(code(w.peer_asks(A, of("wv:cid@c.example", ANN))), "901");
+    assert_eq!(code(w.peer_asks(A, of(ARI, ANN))), "901");
+    assert_eq!(code(w.peer_asks(A, of(BEN, ARI))), "200");
     assert!(w.poll(ANN).is_empty() && w.poll(ARI).is_empty());
-    assert_eq!(code(w.from_peer(A, of(BEN, ANN))), "200");
+    assert_eq!(code(w.peer_asks(A, of(BEN, ANN))), "200");
     assert_eq!(w.poll(ANN).len(), 1);
     let notice = |group: &str, to: &str| {
         Elem::new("GroupChangeNotice")
@@ -188,13 +188,13 @@ fn notices_are_taken_from_those_whose_they_are() {
             .with(user(to))
             .with(Elem::new("Joined").with(text("Name", "bee")))
     };
-    assert_eq!(code(w.from_peer(A, notice("wv:cid/g@c.example", ANN))), "901");
-    assert_eq!(code(w.from_peer(A, notice("wv:ann/g@a.example", ANN))), "901");
+    assert_eq!(code(w.peer_asks(A, notice("wv:cid/g@c.example", ANN))), "901");
+    assert_eq!(code(w.peer_asks(A, notice("wv:ann/g@a.example", ANN))), "901");
     assert_eq!(
-        code(w.from_peer(A, notice("wv:ben/g@b.example", "wv:cid@c.example"))),
+        code(w.peer_asks(A, notice("wv:ben/g@b.example", "wv:cid@c.example"))),
         "900"
     );
-    assert_eq!(code(w.from_peer(A, notice("wv:ben/g@b.example", ANN))), "200");
+    assert_eq!(code(w.peer_asks(A, notice("wv:ben/g@b.example", ANN))), "200");
     let got = w.poll(ANN);
     assert_eq!(
         at(&got[0], "Joined/UserMapList/UserMapping/Mapping/SName").as_deref(),
@@ -208,15 +208,15 @@ fn notices_are_taken_from_those_whose_they_are() {
             .with(Elem::new("Inviting").with(user(ANN)))
             .with(Elem::new("Responding").with(user(who)))
     };
-    assert_eq!(code(w.from_peer(A, answer("i1", BEN))), "423");
+    assert_eq!(code(w.peer_asks(A, answer("i1", BEN))), "423");
     assert_eq!(w.code(ANN, invite(BEN)), "200");
-    assert_eq!(code(w.from_peer(A, answer("i1", "wv:cid@c.example"))), "901");
+    assert_eq!(code(w.peer_asks(A, answer("i1", "wv:cid@c.example"))), "901");
     assert_eq!(
-        code(w.from_peer(A, answer("i1", BEA))),
+        code(w.peer_asks(A, answer("i1", BEA))),
         "423",
         "she was not invited"
     );
-    assert_eq!(code(w.from_peer(A, answer("i1", BEN))), "200");
+    assert_eq!(code(w.peer_asks(A, answer("i1", BEN))), "200");
     assert_eq!(w.poll(ANN).len(), 1);
     let report = |id: &str| {
         Elem::new("DeliveryStatusReport")
@@ -230,10 +230,10 @@ fn notices_are_taken_from_those_whose_they_are() {
                     .with(Elem::new("Sender").with(user(ANN))),
             )
     };
-    assert_eq!(code(w.from_peer(A, report("never-sent"))), "426");
+    assert_eq!(code(w.peer_asks(A, report("never-sent"))), "426");
     let sent = w.ask(ANN, message(ANN, &[BEN], false));
     assert_eq!(
-        code(w.from_peer(A, report(&at(&sent, "MessageID").unwrap()))),
+        code(w.peer_asks(A, report(&at(&sent, "MessageID").unwrap()))),
         "200"
     );
     assert_eq!(w.poll(ANN).len(), 1);
@@ -250,8 +250,8 @@ fn messages_of_groups_elsewhere_reach_their_members() {
         let display = Elem::new("SenderDisplay").with(mapping::screen_name("benny", group));
         mapping::copied_with(&it, it.root(), sender, &[group_id(group), display])
     };
-    assert_eq!(code(w.from_peer(A, of_group("wv:cid/g@c.example"))), "901");
-    assert_eq!(code(w.from_peer(A, of_group("wv:ben/g@b.example"))), "200");
+    assert_eq!(code(w.peer_asks(A, of_group("wv:cid/g@c.example"))), "901");
+    assert_eq!(code(w.peer_asks(A, of_group("wv:ben/g@b.example"))), "200");
     let got = w.poll(ANN);
     assert_eq!(
         at(&got[0], "MessageInfo/Recipient/Group/GroupID").as_deref(),
@@ -279,7 +279,7 @@ fn validity_ends_what_nobody_took() {
 #[test]
 fn sessions_of_users_elsewhere_are_nobodys() {
     let mut w = World2::new();
-    w.from_peer(A, watch(of_ben(), &[ANN]));
+    w.peer_asks(A, watch(of_ben(), &[ANN]));
     assert!(!w.a.has_session("ssp#wv:ben@b.example"));
     assert_eq!(w.a.open_sessions(), 2);
     w.sessions
@@ -355,21 +355,21 @@ fn faults_break_what_they_say() {
     assert!(w.took("PresenceNotification").is_empty());
     let mut w = of(Some(RelayFault::ServesForeignRequestor), None);
     let foreign = meta("wv:@b.example", Some("wv:cid@c.example"));
-    assert_eq!(code(w.from_peer(A, watch(foreign, &[ANN]))), "200");
+    assert_eq!(code(w.peer_asks(A, watch(foreign, &[ANN]))), "200");
     let mut w = of(Some(RelayFault::RelaysThirdDomain), None);
     assert_eq!(
-        code(w.from_peer(A, watch(of_ben(), &["wv:cid@c.example"]))),
+        code(w.peer_asks(A, watch(of_ben(), &["wv:cid@c.example"]))),
         "200"
     );
     assert!(w.a.to_peers().iter().any(|m| m.domain == "c.example"));
     let mut w = of(Some(RelayFault::AnswersResponses), None);
-    assert_eq!(code(w.from_peer(A, status(200))), "200");
+    assert_eq!(code(w.peer_asks(A, status(200))), "200");
     let mut w = of(Some(RelayFault::StopsAfterError), None);
-    assert_eq!(code(w.from_peer(A, Elem::new("NoSuchRequest"))), "405");
-    assert_eq!(code(w.from_peer(A, watch(of_ben(), &[ANN]))), "500");
+    assert_eq!(code(w.peer_asks(A, Elem::new("NoSuchRequest"))), "405");
+    assert_eq!(code(w.peer_asks(A, watch(of_ben(), &[ANN]))), "500");
     let mut w = of(Some(RelayFault::NeedsNoAttributes), None);
     assert_eq!(
-        code(w.from_peer(A, Elem::new("JoinGroupRequest").with(of_ben()))),
+        code(w.peer_asks(A, Elem::new("JoinGroupRequest").with(of_ben()))),
         "200"
     );
 }
