@@ -1,5 +1,6 @@
 //! The server engine: takes one HTTP body, gives one. Time is a number that the caller hands in.
 
+mod carrier;
 mod cir;
 mod faults;
 mod fundamental;
@@ -27,7 +28,8 @@ use super::compose::{self, Part};
 use super::digest::Schema;
 use super::names::Names;
 use super::server_requests::server_request;
-use super::{Credentials, MEDIA_TYPE_XML, is_xml_type};
+use super::{Credentials, is_xml_type};
+pub use carrier::{Incoming, Outgoing};
 pub use cir::{CirOffer, Hello, Sleeper, Wake, cir_text};
 pub use faults::ServerFault;
 use relay::{Closing, Served};
@@ -46,34 +48,6 @@ pub struct ServerConfig {
     pub functions: Vec<String>,
     /// Seed of session ids and nonces.
     pub seed: u64,
-}
-
-/// One HTTP request as the engine sees it.
-#[derive(Debug, Clone, Copy)]
-pub struct Incoming<'a> {
-    /// Method.
-    pub method: &'a str,
-    /// Media type without parameters.
-    pub media_type: Option<&'a str>,
-    /// `charset` parameter of Content-Type.
-    pub charset: Option<&'a str>,
-    /// Body.
-    pub body: &'a [u8],
-}
-
-/// One HTTP response as the engine makes it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outgoing {
-    /// HTTP status.
-    pub status: u16,
-    /// Content-Type; none for an empty body.
-    pub media_type: Option<String>,
-    /// The message; none for an empty body.
-    pub tree: Option<Tree>,
-    /// Names of the requests that it answers, for deviations.
-    pub answers: Vec<String>,
-    /// No answer yet: [`ServerEngine::released`] gives it under this number when peers have answered.
-    pub held: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -593,29 +567,6 @@ impl ServerEngine {
         self.expired |= !over.is_empty();
         for id in over {
             self.end_session(&id);
-        }
-    }
-}
-
-impl Outgoing {
-    fn http(status: u16) -> Self {
-        Self {
-            status,
-            media_type: None,
-            tree: None,
-            answers: Vec::new(),
-            held: None,
-        }
-    }
-
-    /// A message in HTTP 200.
-    pub fn message(tree: Tree, answers: Vec<String>) -> Self {
-        Self {
-            status: 200,
-            media_type: Some(MEDIA_TYPE_XML.to_owned()),
-            tree: Some(tree),
-            answers,
-            held: None,
         }
     }
 }

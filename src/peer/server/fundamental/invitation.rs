@@ -80,7 +80,9 @@ impl ServerEngine {
             }
             _ => contents::user(&self.spelled(&call.user)),
         };
-        let used = |i: &Invitation| i.id == id && i.is_open(call.now_ms);
+        // Peers send one request for each party that somebody of theirs invites.
+        let more = self.elsewhere(&call.user).is_some();
+        let used = |i: &Invitation| i.id == id && i.is_open(call.now_ms) && !(more && i.inviter == call.user);
         if self.world.fundamental.invitations.iter().any(used)
             && !self.hospitable
             && self.fault != Some(ServerFault::TakesUsedInviteId)
@@ -131,7 +133,11 @@ impl ServerEngine {
             self.deliver(user, &request);
         }
         let something_done = !invitees.is_empty();
-        if something_done {
+        if self.elsewhere(&call.user).is_some() {
+            for user in &invitees {
+                self.note_invitee(call, &id, &sender, user);
+            }
+        } else if something_done {
             let ends_ms = call.text("Validity").and_then(|v| v.parse::<u64>().ok());
             let open = |user| Invitee { user, open: true };
             let all = &mut self.world.fundamental.invitations;

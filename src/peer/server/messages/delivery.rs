@@ -11,7 +11,7 @@ impl ServerEngine {
     pub(super) fn store(&mut self, mut stored: Stored) -> String {
         let id = match self.world.messages.given.take() {
             Some(id) => id,
-            None => self.new_word("m"),
+            None => self.new_message_id(),
         };
         self.world.messages.count += 1;
         stored.order = self.world.messages.count;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::message::{Elem, text};
+use crate::message::Elem;
 
 use super::super::ServerEngine;
 use super::super::partial::Target;
@@ -17,6 +17,8 @@ pub(in super::super) struct FromGroup {
     /// What stands in MessageInfo about the content.
     pub head: Vec<Elem>,
     pub sender: Elem,
+    /// What the receivers are shown as its recipient: the group, or a name in it.
+    pub told: Elem,
     /// As it was written.
     pub group: String,
     pub validity: Option<u64>,
@@ -79,10 +81,10 @@ impl ServerEngine {
 
     /// Keeps a message of a group elsewhere, and offers it to its receivers.
     pub(in super::super) fn take_group_message(&mut self, now_ms: u64, message: FromGroup) {
-        let told = Elem::new("Group").with(text("GroupID", message.group.clone()));
+        let group = self.canonical(&message.group);
         let addressed = Addressed {
-            recipient: Elem::new("Recipient").with(told),
-            group: Some(self.canonical(&message.group)),
+            recipient: Elem::new("Recipient").with(message.told),
+            group: Some(group),
             offered: BTreeSet::new(),
         };
         let stored = Stored {

@@ -150,6 +150,8 @@ pub enum RelayFault {
     KeepsGroupProperties,
     /// Says that the reject list is changed, and keeps it.
     RejectsNobody,
+    /// Says that notices are switched on or off, and leaves them as they were.
+    IgnoresNoticeSwitch,
     /// Tells subscribers elsewhere of no change in a group.
     TellsNoGroupChange,
     /// Tells of changes in a group whoever is joined, subscribed or not.

@@ -20,12 +20,16 @@ impl ServerEngine {
         {
             return Ok(mapping::status(200));
         }
+        let switches = matches!(
+            request.name(),
+            "SubscribeGroupChangeRequest" | "UnsubscribeGroupChangeRequest"
+        );
+        if switches && self.relay_has(RelayFault::IgnoresNoticeSwitch) {
+            return Ok(mapping::status(200));
+        }
         let (asked, named) = group_request(request, &group).ok_or(501_u16)?;
         let answer = self.serve_remote(request, user, asked)?;
-        let mut outcome = Outcome::of_csp(&answer);
-        if named.len() == 1 && matches!(outcome.code, 516 | 531 | 810) {
-            outcome = Self::told(outcome, &named);
-        }
+        let outcome = Self::told(Outcome::of_csp(&answer), &named);
         Ok(self.group_response(request.name(), &group, &outcome, &answer))
     }
 

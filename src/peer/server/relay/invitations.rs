@@ -111,7 +111,8 @@ impl ServerEngine {
         split
     }
 
-    /// As [`ServerEngine::divide`], with a request for each party.
+    /// As [`ServerEngine::divide`], with a request for each party. The part that stays comes first: an
+    /// invitation is new to it.
     fn divide_each(
         &mut self,
         call: &Call<'_>,
@@ -120,6 +121,10 @@ impl ServerEngine {
         local: Option<Elem>,
         mut make: impl FnMut(&mut Self, &Target) -> (Elem, Kind),
     ) -> Served {
+        if let Some(request) = local {
+            let answer = self.serve_made(call, request);
+            sum.add_own(answer, &split.targets_here());
+        }
         for (domain, there) in std::mem::take(&mut split.there) {
             for one in there {
                 let (primitive, kind) = make(self, &one.target);
@@ -134,7 +139,7 @@ impl ServerEngine {
                 }
             }
         }
-        self.divide(call, sum, &split, local, |_, _, _| None)
+        self.divide(call, sum, &split, None, |_, _, _| None)
     }
 
     /// InviteRequest for one party.

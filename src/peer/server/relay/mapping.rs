@@ -121,11 +121,13 @@ pub(super) fn read_csp_party(tree: &Tree, child: NodeId) -> Option<Target> {
 /// An element with all that is in it, octet for octet; namespaces are those of the place where it goes.
 pub(super) fn copied(tree: &Tree, id: NodeId) -> Elem {
     let name = &tree.get(id).name;
-    let mut children = tree.elements(id).peekable();
-    match children.peek() {
-        None => text(name, tree.text(id)),
-        Some(_) => Elem::new(name).with_all(children.map(|c| copied(tree, c))),
-    }
+    let children: Vec<NodeId> = tree.elements(id).collect();
+    let only_attributes = children.iter().all(|c| tree.get(*c).name.starts_with('@'));
+    let copy = match only_attributes {
+        true => text(name, tree.text(id)),
+        false => Elem::new(name),
+    };
+    copy.with_all(children.into_iter().map(|c| copied(tree, c)))
 }
 
 /// The same, but one element in it has these children.
@@ -133,7 +135,7 @@ pub(super) fn copied_with(tree: &Tree, id: NodeId, at: NodeId, children: &[Elem]
     if id == at {
         return Elem::new(&tree.get(id).name).with_all(children.iter().cloned());
     }
-    if tree.elements(id).next().is_none() {
+    if !tree.walk(id).contains(&at) {
         return copied(tree, id);
     }
     let inner = tree.elements(id).map(|c| copied_with(tree, c, at, children));

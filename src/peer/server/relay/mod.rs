@@ -6,6 +6,7 @@ mod faults;
 mod held;
 mod inbound;
 mod inbound_groups;
+mod inbound_messages;
 mod inbound_notices;
 mod invitations;
 mod mapping;
@@ -18,6 +19,8 @@ mod split;
 mod tests;
 #[cfg(test)]
 mod tests_groups;
+#[cfg(test)]
+mod tests_presence;
 #[cfg(test)]
 mod tests_rules;
 
@@ -221,6 +224,14 @@ impl ServerEngine {
         }
     }
 
+    /// An address that somebody wrote, with prefix and domain.
+    fn whole(&self, address: String) -> String {
+        match address.contains('@') {
+            true => split::with_prefix(address),
+            false => self.full(&address),
+        }
+    }
+
     /// `MetaInfo`: a user caused this, or, with none, the server did.
     fn meta(&self, user: Option<&str>) -> Elem {
         let service = format!("wv:@{}", self.domain().unwrap_or_default());
@@ -272,6 +283,7 @@ impl ServerEngine {
             .into_iter()
             .partition(|w| w.watcher == user);
         self.relay.watches = rest;
+        self.relay.awaited.retain(|(asker, _)| asker != user);
         if !self.relay_has(RelayFault::WatchesAfterLogout) {
             let owners = gone.into_iter().map(|w| w.owner).collect();
             self.unwatch(user, owners);

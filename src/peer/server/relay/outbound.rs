@@ -136,7 +136,7 @@ impl ServerEngine {
             let refusal = Elem::new("SendMessage-Response").with(compose::result(403));
             return Some(Served::Now(refusal));
         }
-        let id = self.relayed_message_id();
+        let id = self.new_message_id();
         self.world.messages.name_next(&id);
         let local =
             (!split.here.is_empty()).then(|| copied_with(call.tree, call.node, recipient, &split.here));
@@ -150,9 +150,12 @@ impl ServerEngine {
         Some(served)
     }
 
-    /// A MessageID that no other server gives.
-    fn relayed_message_id(&mut self) -> String {
+    /// A MessageID; one that no other server gives where there are others.
+    pub(in super::super) fn new_message_id(&mut self) -> String {
         let word = self.new_word("m");
+        if self.is_alone() {
+            return word;
+        }
         let whole = format!("{word}@{}", self.domain().unwrap_or_default());
         // Identifiers have 50 characters at most.
         if whole.len() > 50 { word } else { whole }
@@ -227,7 +230,7 @@ impl ServerEngine {
         let info = info.into_tree();
         let read = |name: &str| info.child_text(info.root(), name);
         let content = Content::of_csp(read("ContentType"), read("ContentEncoding").as_deref(), &data);
-        let id = self.relayed_message_id();
+        let id = self.new_message_id();
         let message = MessageOut {
             id: id.clone(),
             uri: read("MessageURI"),
@@ -268,8 +271,9 @@ impl ServerEngine {
                 .elements(s)
                 .find_map(|e| mapping::read_csp_party(request, e))
         });
-        let group = match group? {
-            Target::Group(group) | Target::ScreenName(_, group) => group,
+        let shown = group?;
+        let group = match &shown {
+            Target::Group(group) | Target::ScreenName(_, group) => group.clone(),
             _ => return None,
         };
         let (by, report) = self.message_origin(&id)?;
@@ -296,7 +300,7 @@ impl ServerEngine {
         };
         let to = Elem::new("Recipient")
             .with(mapping::user(self.full(member)))
-            .with(Elem::new("RecipientDisplay").with(mapping::group_id(group)));
+            .with(Elem::new("RecipientDisplay").with(party(&shown)));
         let primitive = message.request(report, self.meta(None), vec![to], &content, self.relay.fault);
         let domain = self.elsewhere(member)?;
         self.remember_sent(&id, &by, &domain);

@@ -10,6 +10,7 @@ use super::super::world::Call;
 use super::Served;
 use super::held::{Kind, Sum};
 use super::mapping::{self, Outcome, attr, flag, user_id, yes_no};
+use super::split::with_prefix;
 
 /// Requests about a group, by CSP name. The one to create a group has no counterpart.
 fn is_group_request(name: &str) -> bool {
@@ -37,7 +38,7 @@ impl ServerEngine {
         if !is_group_request(call.name) {
             return None;
         }
-        let written = call.text("GroupID")?;
+        let written = with_prefix(call.text("GroupID")?);
         let domain = self.elsewhere(&written)?;
         let on = !self.is_remote(call) || self.relay_has(super::RelayFault::RelaysThirdDomain);
         if !self.is_agreed(&domain) || !on {
@@ -87,7 +88,7 @@ impl ServerEngine {
             let users = of.map(|of| call.users(of)).unwrap_or_default();
             users
                 .into_iter()
-                .map(|u| user_id(self.full(&u)))
+                .map(|u| user_id(self.whole(u)))
                 .collect::<Vec<_>>()
         };
         let group_of = |csp: &str, ssp: &str| {

@@ -30,7 +30,7 @@ impl ServerEngine {
             }
             let request = Elem::new("SubscribeRequest")
                 .with(engine.meta(Some(&call.user)))
-                .with_all(engine.user_ids(there))
+                .with_all(user_ids(there))
                 .with_some(engine.list_name(call))
                 .with_some(attributes.clone());
             let watcher = call.user.clone();
@@ -59,16 +59,6 @@ impl ServerEngine {
         }
     }
 
-    /// Full addresses of users elsewhere, each once.
-    fn user_ids(&self, there: &[There]) -> Vec<Elem> {
-        let targets = targets_of(there).into_iter();
-        let users = targets.filter_map(|t| match t {
-            Target::User(user) => Some(user_id(self.full(&user))),
-            _ => None,
-        });
-        users.collect()
-    }
-
     pub(super) fn unsubscribe_elsewhere(&mut self, call: &Call<'_>) -> Option<Served> {
         let split = self.split(call, call.node, Lists::Stay);
         if split.is_local() && !split.here.is_empty() {
@@ -93,7 +83,7 @@ impl ServerEngine {
             engine.relay.watches = rest;
             let request = Elem::new("UnsubscribeRequest")
                 .with(engine.meta(Some(&call.user)))
-                .with_all(engine.user_ids(&over));
+                .with_all(user_ids(&over));
             // Whoever is watched for another reason too stays watched.
             (!over.is_empty()).then_some((request, Kind::Plain))
         }))
@@ -124,7 +114,7 @@ impl ServerEngine {
             }
             let request = Elem::new("GetPresenceRequest")
                 .with(engine.meta(Some(&call.user)))
-                .with_all(engine.user_ids(there))
+                .with_all(user_ids(there))
                 .with(attributes.clone());
             let asker = call.user.clone();
             Some((request, Kind::Presence { asker }))
@@ -201,4 +191,14 @@ fn with_targets(call: &Call<'_>, split: &Split) -> Option<Elem> {
             .with_all(split.here.iter().cloned())
             .with_all(others.map(|e| copied(call.tree, e)))
     })
+}
+
+/// Addresses of users elsewhere, each once.
+fn user_ids(there: &[There]) -> Vec<Elem> {
+    let targets = targets_of(there).into_iter();
+    let users = targets.filter_map(|t| match t {
+        Target::User(user) => Some(user_id(user)),
+        _ => None,
+    });
+    users.collect()
 }

@@ -50,6 +50,23 @@ fn as_target(element: &Elem) -> Option<Target> {
     read_csp_party(&tree, tree.root())
 }
 
+/// A target whose address has its prefix, as it is to cross.
+fn prefixed(target: Target) -> Target {
+    match target {
+        Target::User(address) => Target::User(with_prefix(address)),
+        Target::Group(address) => Target::Group(with_prefix(address)),
+        Target::ScreenName(name, group) => Target::ScreenName(name, with_prefix(group)),
+        other => other,
+    }
+}
+
+pub(super) fn with_prefix(address: String) -> String {
+    match address.to_lowercase().starts_with("wv:") {
+        true => address,
+        false => format!("wv:{address}"),
+    }
+}
+
 /// Each target once.
 pub(super) fn targets_of(there: &[There]) -> Vec<Target> {
     let mut out: Vec<Target> = Vec::new();
@@ -125,6 +142,7 @@ impl ServerEngine {
         element: Option<Elem>,
         out: &mut Split,
     ) {
+        let target = prefixed(target);
         let address = match &target {
             Target::User(address) | Target::Group(address) | Target::ScreenName(_, address) => address,
             Target::ContactList(_) | Target::Domain(_) => return,
