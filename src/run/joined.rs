@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::check::Checker;
 use crate::codec::deviation::{Draft, Encoded, Sending};
 use crate::codec::xml;
-use crate::message::{NodeId, Tree};
+use crate::message::{Mode, NodeId, SspEnvelope, Tree};
 use crate::peer::Credentials;
 use crate::peer::fault::Fault;
 use crate::peer::server::{Outgoing, PeerAnswer, ServerConfig, ServerEngine};
@@ -282,6 +282,10 @@ impl Work {
                 id,
                 primitive,
             } => {
+                if self.node_fault == Some(NodeFault::AnswersResponses) {
+                    let status = crate::peer::ssp::compose::status(200);
+                    self.node.respond(&domain, &id, "Status", status);
+                }
                 self.answered(now_ms, (domain, id), tree, primitive);
                 None
             }
@@ -402,16 +406,27 @@ impl Work {
             }
         }
         headers.retain(|(_, value)| !value.is_empty());
-        let Some(address) = self.peers.get(&post.to).or_else(|| self.peers.values().next()) else {
+        // Two faults know one address only.
+        let deaf = self.node_fault == Some(NodeFault::AnswersSource) && is_token_answer(&post.tree);
+        let known = self.peers.get(&post.to).filter(|_| !deaf);
+        let Some(address) = known.or_else(|| self.peers.values().next_back()) else {
             return;
         };
         let told = &self.told;
         let courier = self
             .couriers
-            .entry(post.to.clone())
+            .entry(format!("{}{}", post.to, if deaf { " answered" } else { "" }))
             .or_insert_with(|| courier(post.to.clone(), address.clone(), told.clone()));
         let _ = courier.send((encoded, headers));
     }
+}
+
+/// Whether a message is the called server's token.
+fn is_token_answer(tree: &Tree) -> bool {
+    SspEnvelope::of(tree).is_some_and(|e| {
+        let first = e.transactions.first();
+        first.is_some_and(|t| t.name == "SendSecretToken" && t.mode == Mode::Response)
+    })
 }
 
 /// Carries messages to one domain, one after the other, so that none overtakes what it needs.

@@ -211,6 +211,10 @@ impl Node {
             true => Mode::Response,
             false => Mode::Request,
         };
+        if self.setup.id.is_empty() {
+            // A step of a set-up that was not begun needs some id all the same.
+            self.setup.id = self.new_id();
+        }
         if let [one] = primitives {
             let mode = mode_of(one);
             match one.trim_end_matches(".answer") {

@@ -258,8 +258,8 @@ impl Runner<'_> {
                 node.sent.names = vec!["the octets".to_owned()];
             }
         }
-        if correct && sound && status == Some(200) {
-            self.acknowledged(number);
+        if status == Some(200) {
+            self.acknowledged(number, correct && sound);
         }
         Ok(())
     }
@@ -278,7 +278,7 @@ impl Runner<'_> {
     }
 
     /// TR-ACK and TR-SEP: how a correct message is acknowledged.
-    fn acknowledged(&mut self, number: u32) {
+    fn acknowledged(&mut self, number: u32, sound: bool) {
         let Ok(response) = self.response_of(number) else {
             return;
         };
@@ -293,9 +293,17 @@ impl Runner<'_> {
         } else {
             "the answer of HTTP holds no message".to_owned()
         };
-        self.judge
-            .charge(&ssp_item("TR", 4), "ssp-separate", !message, text, place.clone());
+        if message || sound {
+            let item = ssp_item("TR", 4);
+            self.judge
+                .charge(&item, "ssp-separate", !message, text, place.clone());
+        }
         if message {
+            // What is missed from now on may have come there.
+            let nodes = self.ssp.iter_mut().flat_map(|s| s.nodes.values_mut());
+            nodes.for_each(|node| node.broken.push(ssp_item("TR", 4)));
+        }
+        if message || !sound {
             return;
         }
         let good = response.status == 200 && response.body.is_empty();
@@ -491,7 +499,8 @@ impl Runner<'_> {
         };
         if !met {
             let text = format!("answered by {found}, expected {expected}");
-            if !came.breaches.is_empty() {
+            // A success where none is due is the breach itself.
+            if !came.breaches.is_empty() && *expected != Expected::NotServed {
                 return self.blocked(&item, &rule, text, &came.breaches, place);
             }
             return self.unmet(&item, &rule, text, place);
@@ -574,6 +583,11 @@ impl Runner<'_> {
             .await;
         let Some(index) = self.find_at_node(wanted, false) else {
             let text = format!("no {wanted} came within {} s", time.as_secs());
+            if self.is_stuck_in_setup(wanted) {
+                return Err(Stop::Inconclusive(format!(
+                    "{text}: the set-up that the server began has not come to its end"
+                )));
+            }
             let broken = self.node(&name)?.broken.clone();
             let place = Place::default();
             return match broken.is_empty() {
@@ -608,6 +622,21 @@ impl Runner<'_> {
             Some(Stop::Charged) | None => Ok(()),
             Some(stop) => Err(stop),
         }
+    }
+
+    /// Whether a request cannot come because the server is still at a set-up, which is the business of others.
+    fn is_stuck_in_setup(&self, wanted: &Wanted) -> bool {
+        let syntax = &self.judge.suite.tables.ssp;
+        let is_setup = |name: &String| {
+            let name = name.trim_end_matches(".answer");
+            syntax.primitive(name).is_some_and(|p| p.setup)
+        };
+        let node = self.ssp.as_ref().and_then(|s| s.nodes.get(&wanted.lane));
+        let began = |node: &Node| {
+            let first = |c: &Came| c.name() == "SendSecretToken" && c.mode() == Some(&Mode::Request);
+            node.their_session().is_none() && node.came.iter().any(first)
+        };
+        !wanted.primitives.iter().any(is_setup) && node.is_some_and(began)
     }
 
     /// A step `nothing` of a node.

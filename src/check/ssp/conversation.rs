@@ -347,6 +347,10 @@ impl SspConversation {
     fn response(&mut self, syntax: &SspSyntax, judging: &mut Judging<'_>, transaction: &SspTransaction) {
         let tree = judging.tree;
         let from = judging.from;
+        // That there is none is found in the message alone.
+        if transaction.id.is_empty() {
+            return;
+        }
         let key = self
             .open
             .keys()

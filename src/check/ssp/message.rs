@@ -390,7 +390,6 @@ impl Run<'_> {
         let Some(info) = tree.child(primitive, "MetaInfo") else {
             return;
         };
-        self.judge(SspRule::MetaInfo);
         let by_user = match tree.attribute(info, "clientOriginated").as_deref().map(str::trim) {
             Some("Yes") => true,
             Some("No") => false,
@@ -401,21 +400,22 @@ impl Run<'_> {
             .child(info, "Requestor")
             .and_then(|r| tree.child(r, "User"))
             .is_some();
-        if by_user && !user {
-            let text = "clientOriginated is Yes, and the Requestor has no User".to_owned();
-            self.charge(SspRule::MetaInfo, info, text);
-        }
-        let fits = match wanted {
-            Meta::User => by_user,
-            Meta::Server => !by_user,
-            Meta::Either | Meta::Optional | Meta::None => true,
+        let rule = match wanted {
+            Meta::Server => SspRule::ByServer,
+            Meta::User => SspRule::ByUser,
+            Meta::Either | Meta::Optional | Meta::None if by_user => SspRule::ByUser,
+            Meta::Either | Meta::Optional | Meta::None => SspRule::ByServer,
         };
-        if !fits {
-            let text = format!(
-                "clientOriginated is {} in {name}",
-                if by_user { "Yes" } else { "No" }
-            );
-            self.charge(SspRule::MetaInfo, info, text);
+        self.judge(rule);
+        let should = rule == SspRule::ByUser;
+        let word = if by_user { "Yes" } else { "No" };
+        if should != by_user {
+            let text = format!("clientOriginated is {word} in {name}");
+            self.charge(rule, info, text);
+        } else if should != user {
+            let what = if user { "a" } else { "no" };
+            let text = format!("clientOriginated is {word}, and the Requestor has {what} User");
+            self.charge(rule, info, text);
         }
     }
 

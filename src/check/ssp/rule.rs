@@ -32,6 +32,10 @@ pub enum SspRule {
     TimeToLive,
     /// MetaInfo stands first in what is relayed for a client.
     MetaInfo,
+    /// A user's request is marked as one.
+    ByUser,
+    /// A server's request is marked as one.
+    ByServer,
     /// Codes are of the table.
     Code,
     /// 201 and 900 come with details.
@@ -48,7 +52,7 @@ pub enum SspRule {
 
 impl SspRule {
     /// All rules.
-    pub const ALL: [SspRule; 19] = [
+    pub const ALL: [SspRule; 21] = [
         SspRule::Namespace,
         SspRule::Document,
         SspRule::Mode,
@@ -62,6 +66,8 @@ impl SspRule {
         SspRule::Token,
         SspRule::TimeToLive,
         SspRule::MetaInfo,
+        SspRule::ByUser,
+        SspRule::ByServer,
         SspRule::Code,
         SspRule::Detail,
         SspRule::Presence,
@@ -91,6 +97,8 @@ impl SspRule {
             SspRule::Token => ("ssp-token", "protocol and version are told", "SU", 2),
             SspRule::TimeToLive => ("ssp-time-to-live", "timeToLive is there", "SU", 20),
             SspRule::MetaInfo => ("ssp-meta-info", "MetaInfo stands first", "MI", 1),
+            SspRule::ByUser => ("ssp-by-user", "clientOriginated is Yes", "MI", 2),
+            SspRule::ByServer => ("ssp-by-server", "clientOriginated is No", "MI", 3),
             SspRule::Code => ("ssp-code", "the code is of the table", "ER", 7),
             SspRule::Detail => ("ssp-detail", "the code comes with a DetailedResult", "ER", 8),
             SspRule::Presence => ("ssp-presence", "presence attributes are those of CSP", "PR", 14),

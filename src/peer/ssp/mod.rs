@@ -255,10 +255,16 @@ impl NodeEngine {
         let Some(peer) = self.peers.get(domain) else {
             return;
         };
-        let Some(session) = &peer.session else { return };
+        let (own, theirs) = match (&peer.session, self.fault) {
+            (Some(session), _) => (session.own.clone(), session.theirs.clone()),
+            (None, Some(NodeFault::ServesUnknownSession)) => {
+                (format!("0@{}", self.config.domain), String::new())
+            }
+            (None, _) => return,
+        };
         let tree = compose::in_session(
             self.config.version,
-            &session.own,
+            &own,
             [compose::Part {
                 mode: Mode::Response,
                 id: id.to_owned(),
@@ -270,7 +276,7 @@ impl NodeEngine {
             tree,
             head: HeaderIds {
                 transaction: None,
-                session: Some(session.theirs.clone()),
+                session: Some(theirs),
             },
             answers: vec![request.to_owned()],
         });
@@ -393,7 +399,7 @@ impl NodeEngine {
                             primitive,
                         });
                     } else if self.fault == Some(NodeFault::AnswersResponses) {
-                        events.push(NodeEvent::Request {
+                        events.push(NodeEvent::Response {
                             domain,
                             id,
                             primitive,
@@ -537,6 +543,9 @@ impl NodeEngine {
         let fault = self.fault;
         let last = self.last_digest.clone();
         let longest = self.config.time_to_live;
+        if fault == Some(NodeFault::SetupWithoutToken) && self.config.peers.contains(&domain) {
+            self.peers.entry(domain.clone()).or_default();
+        }
         let Some(peer) = self.peers.get_mut(&domain) else {
             return Err(0);
         };
@@ -727,10 +736,11 @@ impl NodeEngine {
     }
 
     fn new_id(&mut self) -> String {
-        if self.fault != Some(NodeFault::SameTransactionId) || self.next == 0 {
-            self.next += 1;
+        self.next += 1;
+        match self.fault {
+            Some(NodeFault::SameTransactionId) => "0000000001-0".to_owned(),
+            _ => format!("{:010}-0", self.next),
         }
-        format!("{:010}-0", self.next)
     }
 
     fn new_setup_id(&mut self) -> String {
