@@ -172,6 +172,11 @@ impl SspConversation {
             }
             return;
         }
+        // What has no mode, or is no step of a set-up, is found in the message alone.
+        let is_login = matches!(transaction.name.as_str(), "LoginRequest" | "LoginResponse");
+        if !is_login || matches!(transaction.mode, Mode::Other(_)) {
+            return;
+        }
         // The set-up whose id it has; else the last that fits the direction.
         let fits = |s: &Setup| (s.initiator == from) == initiates;
         let same = |s: &Setup| fits(s) && s.id == transaction.id;
