@@ -1,5 +1,6 @@
 //! `reference`: the embedded implementation alone.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +9,10 @@ use crate::check::Checker;
 use crate::peer::Credentials;
 use crate::peer::fault::Fault;
 use crate::run::driver_protocol::{self, DoneResult, FromDriver, ToDriver, Word};
-use crate::run::{Clock, EmbeddedClient, EmbeddedServer, Settings, client_config, reference_accounts};
+use crate::run::{
+    Clock, EmbeddedClient, EmbeddedServer, JoinedServer, Joining, Settings, client_config, joined_accounts,
+    reference_accounts,
+};
 use crate::spec::{Command, HttpUrl, Role, Version};
 use crate::transport::Net;
 use crate::transport::client::Address;
@@ -18,12 +22,21 @@ use super::{Common, Failure, exit::Exit, output};
 /// The embedded reference alone, correct or with one fault
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Side to be: `server` listens; `client` is made to act by `imps-scr/driver/1` on standard input and output, for `run --driver`
+    /// Side to be: `server` listens; `ssp` is a server that speaks with other servers as well; `client` is made to act by `imps-scr/driver/1` on standard input and output, for `run --driver`
     #[arg(value_name = "ROLE", default_value = "server")]
     role: Role,
     /// Address to listen at; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+    /// Address at which `ssp` takes messages of other servers; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    listen_ssp: SocketAddr,
+    /// A server that `ssp` knows: its domain and where it is; may be given several times
+    #[arg(long, value_name = "DOMAIN=URL")]
+    peer: Vec<String>,
+    /// The domain that `ssp` speaks for, and that its users are of
+    #[arg(long, value_name = "DOMAIN", default_value = "reference.example")]
+    domain: String,
     /// The fault to have
     #[arg(long, value_name = "NAME")]
     fault: Option<String>,
@@ -66,6 +79,10 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
     if args.role == Role::Client {
         return client(&runtime, fault.as_ref(), &suite.checker);
     }
+    if args.role == Role::Ssp {
+        let peers = peers(&args.peer)?;
+        return runtime.block_on(joined(args, fault, peers, Arc::clone(&suite.checker)));
+    }
     runtime.block_on(async {
         let clock = Clock::real(tokio::time::Instant::now());
         let checker = Arc::clone(&suite.checker);
@@ -84,6 +101,68 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit, Failure> {
         server.wait().await;
         Ok(Exit::OK)
     })
+}
+
+/// The servers that a joined reference knows, by domain.
+fn peers(texts: &[String]) -> Result<BTreeMap<String, Address>, Failure> {
+    let mut out = BTreeMap::new();
+    for text in texts {
+        let (domain, url) = text
+            .split_once('=')
+            .ok_or_else(|| Failure::Usage(format!("--peer: `{text}` is not DOMAIN=URL")))?;
+        let url = HttpUrl::parse(url).map_err(|e| Failure::Usage(format!("--peer: {e}")))?;
+        out.insert(
+            domain.to_lowercase(),
+            Address {
+                net: Net::Tcp,
+                tls: None,
+                host: url.host.trim_matches(['[', ']']).to_owned(),
+                port: url.port,
+                path: url.path,
+            },
+        );
+    }
+    Ok(out)
+}
+
+/// The reference server with its other side.
+async fn joined(
+    args: &Args,
+    fault: Option<Fault>,
+    peers: BTreeMap<String, Address>,
+    checker: Arc<Checker>,
+) -> Result<Exit, Failure> {
+    let io = |source| Failure::Io {
+        what: "failed to listen at",
+        path: PathBuf::from(format!("{} and {}", args.listen, args.listen_ssp)),
+        source,
+    };
+    let accounts = joined_accounts(&args.domain);
+    let joining = Joining {
+        accounts: accounts.iter().map(|(_, c)| c.clone()).collect(),
+        peers,
+        seed: args.seed,
+        ..Joining::default()
+    };
+    let clock = Clock::real(tokio::time::Instant::now());
+    let at = (args.listen, args.listen_ssp);
+    let server = JoinedServer::start(&Net::Tcp, at, checker, joining, fault, clock)
+        .await
+        .map_err(io)?;
+    let mut text = format!(
+        "the reference server of {} listens at http://{}/ for clients and at http://{}/ for servers\n",
+        args.domain, server.csp, server.ssp
+    );
+    text.push_str("accounts (of the reference, no secrets):\n");
+    for (name, account) in accounts {
+        text.push_str(&format!(
+            "  {name}: {{user: \"{}\", password: {}}}\n",
+            account.user, account.password
+        ));
+    }
+    output(&text)?;
+    server.wait().await;
+    Ok(Exit::OK)
 }
 
 /// The reference client as a driver of itself: orders on standard input, answers on standard output.

@@ -26,7 +26,7 @@ use crate::transport::server::{Answer, Arrived, listen_on};
 
 use super::clock::Clock;
 use super::judge::charset_of;
-use super::reference::{encoded_answer, handle};
+use super::reference::{encoded_answer, handle, reference_accounts};
 
 /// Longest that a peer may take with an answer before the client hears that it is not there.
 const PEER_PATIENCE: Duration = Duration::from_secs(1);
@@ -35,8 +35,20 @@ const POST_PATIENCE: Duration = Duration::from_secs(2);
 /// timeToLive that it wants and grants, in seconds.
 const TIME_TO_LIVE: u32 = 3600;
 
+/// Accounts of the reference in a domain; their passwords are no secrets, but are treated like some.
+pub fn joined_accounts(domain: &str) -> Vec<(String, Credentials)> {
+    reference_accounts()
+        .into_iter()
+        .map(|(name, account)| {
+            let local = account.user.split('@').next().unwrap_or_default();
+            let user = format!("{local}@{}", domain.to_lowercase());
+            (name, Credentials { user, ..account })
+        })
+        .collect()
+}
+
 /// What a joined server is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Joining {
     /// Who may log in; their domain is the server's.
     pub accounts: Vec<Credentials>,

@@ -69,6 +69,7 @@ pub use clock::Clock;
 pub use dispatcher::{Iut, NetKind, RunOptions, Upper, run};
 pub use driver::{Settings, client_config};
 pub use driver_process::DriverCommand;
+pub use joined::{JoinedServer, Joining, joined_accounts};
 pub use plan::{Plan, Unit};
 pub use prompt::Console;
 pub use reference::{EmbeddedClient, EmbeddedServer, reference_accounts};
