@@ -247,11 +247,17 @@ fn private_messages_of_a_group_cross() {
     assert_eq!(report.get(report.root()).name, "DeliveryReport-Request");
     assert_eq!(at(report, "MessageInfo/MessageID"), id);
     assert!(!tree_text(&w.took("DeliveryStatusReport")[0]).contains(ARI));
+    w.took("DeliveryStatusReport");
     assert_eq!(w.code(ARI, whisper("ari", "benny")), "200");
     let got = messages(w.poll(BEN));
     assert_eq!(
         at(&got[0], "MessageInfo/Recipient/Group/ScreenName/SName").as_deref(),
         Some("benny")
+    );
+    let reported = w.took("DeliveryStatusReport").remove(0);
+    assert_eq!(
+        at(&reported, "MetaInfo/Requestor/User/@userID").as_deref(),
+        Some(BEN)
     );
     let told = w.poll(ARI);
     assert_eq!(at(told.last().unwrap(), "Result/Code").as_deref(), Some("200"));
