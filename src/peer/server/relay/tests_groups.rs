@@ -7,15 +7,15 @@ use crate::peer::contents::users;
 use crate::peer::names::resource;
 use crate::peer::samples::{property, screen_name};
 
-fn group() -> String {
+pub(super) fn group() -> String {
     resource(ANN, "room")
 }
 
-fn of(name: &str) -> Elem {
+pub(super) fn of(name: &str) -> Elem {
     Elem::new(name).with(text("GroupID", group()))
 }
 
-fn create(access: &str) -> Elem {
+pub(super) fn create(access: &str) -> Elem {
     of("CreateGroup-Request")
         .with(
             Elem::new("GroupProperties")
@@ -32,7 +32,7 @@ fn create(access: &str) -> Elem {
         .with(text("SubscribeNotification", "T"))
 }
 
-fn join(name: &str) -> Elem {
+pub(super) fn join(name: &str) -> Elem {
     of("JoinGroup-Request")
         .with(screen_name(name, &group()))
         .with(text("JoinedRequest", "T"))
