@@ -188,7 +188,7 @@ impl ServerEngine {
         if report && self.fault != Some(ServerFault::ReportsNothing)
             || self.fault == Some(ServerFault::ReportsAlways)
         {
-            self.report(&by, code, &info);
+            self.report(&by, user, code, &info);
         }
         true
     }
@@ -204,11 +204,16 @@ impl ServerEngine {
     }
 
     /// Tells the sender what became of a message (DL-8).
-    fn report(&mut self, sender: &str, code: u16, info: &Elem) {
+    fn report(&mut self, sender: &str, receiver: &str, code: u16, info: &Elem) {
         for session in self.sessions_of(sender) {
             let seen_ms = self.sessions.get(&session).map_or(0, |s| s.last_seen_ms);
             let time = (code == 200).then(|| text("DeliveryTime", date_time(seen_ms)));
-            self.report_in(&session, code, time.as_ref(), info);
+            // Between servers a report names who makes it, which its message may not.
+            let info = match self.sessions.get(&session).is_some_and(|s| s.remote) {
+                true => info.clone().with(text("@by", receiver)),
+                false => info.clone(),
+            };
+            self.report_in(&session, code, time.as_ref(), &info);
         }
     }
 

@@ -18,6 +18,8 @@ mod split;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_faults;
+#[cfg(test)]
 mod tests_groups;
 #[cfg(test)]
 mod tests_presence;

@@ -113,6 +113,10 @@ impl ServerEngine {
         let to = party_in("Recipient")?;
         let by = match &to {
             Target::User(user) => Some(user.clone()),
+            // Whoever has a screen name is known to the server of the group, and to nobody else.
+            Target::Group(group) | Target::ScreenName(_, group) => {
+                self.elsewhere(group).and_then(|_| read("@by"))
+            }
             _ => None,
         };
         let sender = match party_in("Sender")? {

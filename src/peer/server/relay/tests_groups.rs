@@ -7,15 +7,15 @@ use crate::peer::contents::users;
 use crate::peer::names::resource;
 use crate::peer::samples::{property, screen_name};
 
-fn group() -> String {
+pub(super) fn group() -> String {
     resource(ANN, "room")
 }
 
-fn of(name: &str) -> Elem {
+pub(super) fn of(name: &str) -> Elem {
     Elem::new(name).with(text("GroupID", group()))
 }
 
-fn create(access: &str) -> Elem {
+pub(super) fn create(access: &str) -> Elem {
     of("CreateGroup-Request")
         .with(
             Elem::new("GroupProperties")
@@ -32,7 +32,7 @@ fn create(access: &str) -> Elem {
         .with(text("SubscribeNotification", "T"))
 }
 
-fn join(name: &str) -> Elem {
+pub(super) fn join(name: &str) -> Elem {
     of("JoinGroup-Request")
         .with(screen_name(name, &group()))
         .with(text("JoinedRequest", "T"))
@@ -247,11 +247,17 @@ fn private_messages_of_a_group_cross() {
     assert_eq!(report.get(report.root()).name, "DeliveryReport-Request");
     assert_eq!(at(report, "MessageInfo/MessageID"), id);
     assert!(!tree_text(&w.took("DeliveryStatusReport")[0]).contains(ARI));
+    w.took("DeliveryStatusReport");
     assert_eq!(w.code(ARI, whisper("ari", "benny")), "200");
     let got = messages(w.poll(BEN));
     assert_eq!(
         at(&got[0], "MessageInfo/Recipient/Group/ScreenName/SName").as_deref(),
         Some("benny")
+    );
+    let reported = w.took("DeliveryStatusReport").remove(0);
+    assert_eq!(
+        at(&reported, "MetaInfo/Requestor/User/@userID").as_deref(),
+        Some(BEN)
     );
     let told = w.poll(ARI);
     assert_eq!(at(told.last().unwrap(), "Result/Code").as_deref(), Some("200"));

@@ -6,7 +6,7 @@ use super::tests_presence::invite;
 use super::*;
 use crate::message::text;
 
-fn meta(service: &str, who: Option<&str>) -> Elem {
+pub(super) fn meta(service: &str, who: Option<&str>) -> Elem {
     Elem::new("MetaInfo")
         .with(attr("clientOriginated", mapping::yes_no(who.is_some())))
         .with(
@@ -16,11 +16,11 @@ fn meta(service: &str, who: Option<&str>) -> Elem {
         )
 }
 
-fn of_ben() -> Elem {
+pub(super) fn of_ben() -> Elem {
     meta("wv:@b.example", Some(BEN))
 }
 
-fn send(meta: Elem, sender: &str, to: &[&str], id: &str) -> Elem {
+pub(super) fn send(meta: Elem, sender: &str, to: &[&str], id: &str) -> Elem {
     Elem::new("SendMessageRequest")
         .with(attr("deliveryReport", "No"))
         .with(meta)
@@ -40,14 +40,14 @@ fn send(meta: Elem, sender: &str, to: &[&str], id: &str) -> Elem {
         )
 }
 
-fn watch(meta: Elem, whom: &[&str]) -> Elem {
+pub(super) fn watch(meta: Elem, whom: &[&str]) -> Elem {
     Elem::new("SubscribeRequest")
         .with(meta)
         .with_all(whom.iter().map(|w| user_id(*w)))
 }
 
 /// The code of an answer: of the Status that it is, or has.
-fn code(answer: Option<Tree>) -> String {
+pub(super) fn code(answer: Option<Tree>) -> String {
     let answer = answer.expect("an answer");
     at(&answer, "@code")
         .or_else(|| at(&answer, "Status/@code"))
