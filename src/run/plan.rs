@@ -30,7 +30,12 @@ impl<'a> Plan<'a> {
         let mut plan = Plan::default();
         for role in roles {
             for version in versions {
-                for case in suite.cases.iter() {
+                // Cases that a session between the servers would spoil come first.
+                let (first, rest): (Vec<&Case>, Vec<&Case>) = suite
+                    .cases
+                    .iter()
+                    .partition(|c| c.tags.iter().any(|t| t == "unopened"));
+                for case in first.into_iter().chain(rest) {
                     if case.object != *role || !case.versions.contains(version) {
                         continue;
                     }

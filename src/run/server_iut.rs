@@ -84,7 +84,8 @@ pub async fn run_ssp_case(suite: &Suite, target: &ServerTarget, case: &Case, ver
         .collect();
     runner.ssp = Some(SspSide { nodes });
     let (output, side) = play_by_ssp(runner).await;
-    seats.extend(side.into_iter().flat_map(|s| s.nodes).map(|(_, node)| node.seat));
+    let nodes = side.into_iter().flat_map(|s| s.nodes);
+    seats.extend(nodes.map(|(_, node)| node.into_seat()));
     output
 }
 
@@ -118,6 +119,7 @@ async fn play_by_ssp(mut runner: Runner<'_>) -> (CaseOutput, Option<SspSide>) {
         runner.vouch_by_login().await;
     }
     runner.log_out().await;
+    runner.let_nodes_end().await;
     let side = runner.ssp.take();
     let proven = side.as_ref().map(|s| s.nodes.values().any(|n| n.proven));
     (runner.finish(stop, started, proven), side)

@@ -18,7 +18,7 @@ use super::clock::Clock;
 use super::guest::Guest;
 use super::joined::{JoinedServer, Joining};
 use super::reference::reference_accounts;
-use super::ssp_node::Seat;
+use super::ssp_node::{Past, Seat};
 use super::ssp_steps::SspTarget;
 use super::suite::Suite;
 use super::target::{Pace, ServerTarget};
@@ -61,6 +61,7 @@ pub async fn start(
             name: name.to_owned(),
             domain: domain.to_owned(),
             listener,
+            past: Past::default(),
         });
     }
     // Time is skipped for this server alone.
@@ -132,6 +133,7 @@ pub async fn real(profile: &Profile) -> std::io::Result<Option<SspTarget>> {
             name: name.clone(),
             domain: node.domain.clone(),
             listener,
+            past: Past::default(),
         });
     }
     let domain = profile.domain.clone().unwrap_or_default().to_lowercase();

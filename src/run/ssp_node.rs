@@ -21,6 +21,18 @@ pub struct Seat {
     pub domain: String,
     /// Where its messages are taken.
     pub listener: Listener,
+    /// What is known from earlier cases.
+    pub past: Past,
+}
+
+/// What outlives a case: the server under test goes on with a session that it has.
+#[derive(Debug, Default)]
+pub struct Past {
+    conversation: Option<SspConversation>,
+    own_session: Option<String>,
+    their_session: Option<String>,
+    proven: bool,
+    next: u64,
 }
 
 /// What a node answers to the next request of a kind.
@@ -119,7 +131,8 @@ pub struct Node {
 
 impl Node {
     /// A node without a session.
-    pub fn new(seat: Seat, profile: &SspProfile, seed: u64) -> Self {
+    pub fn new(mut seat: Seat, profile: &SspProfile, seed: u64) -> Self {
+        let past = std::mem::take(&mut seat.past);
         let engine = NodeEngine::new(NodeConfig {
             domain: seat.domain.clone(),
             version: profile.version,
@@ -130,21 +143,41 @@ impl Node {
         });
         Self {
             engine,
-            conversation: SspConversation::new(profile.digest.clone()),
+            conversation: past
+                .conversation
+                .unwrap_or_else(|| SspConversation::new(profile.digest.clone())),
             came: Vec::new(),
             sent: Sent::default(),
             prepared: VecDeque::new(),
             setup: Setup::default(),
-            own_session: None,
-            their_session: None,
+            own_session: past.own_session,
+            their_session: past.their_session,
             first_digest: None,
-            proven: false,
+            proven: past.proven,
             profile: profile.clone(),
-            next: 0,
+            next: past.next,
             random: fastrand::Rng::with_seed(seed),
             broken: Vec::new(),
             seat,
         }
+    }
+
+    /// Gives the seat back for the next case.
+    pub fn into_seat(self) -> Seat {
+        let mut seat = self.seat;
+        seat.past = Past {
+            conversation: Some(self.conversation),
+            own_session: self.own_session,
+            their_session: self.their_session,
+            proven: self.proven,
+            next: self.next,
+        };
+        seat
+    }
+
+    /// Whether a request of this case waits for its answer.
+    pub fn waits(&self) -> bool {
+        self.conversation.has_open(&self.seat.domain)
     }
 
     /// The session id that this node sends.

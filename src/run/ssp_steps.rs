@@ -116,6 +116,20 @@ impl Runner<'_> {
         }
     }
 
+    /// Waits for the answers that are still to come, so that they are not taken for those of the next case.
+    pub(super) async fn let_nodes_end(&mut self) {
+        let Some(time) = self.target.ssp.as_ref().map(|s| s.profile.silence) else {
+            return;
+        };
+        let waits = |r: &Self| r.ssp.iter().flat_map(|s| s.nodes.values()).any(Node::waits);
+        if waits(self) {
+            self.pump(time, &|r| !waits(r)).await;
+        }
+        if let Some(side) = &mut self.ssp {
+            side.nodes.values_mut().for_each(|n| n.conversation.forget_open());
+        }
+    }
+
     /// Judges a message of the server, acknowledges it, and has the node react.
     async fn arrived(&mut self, arrival: Arrival) {
         let Arrival { node: name, arrived } = arrival;

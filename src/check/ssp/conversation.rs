@@ -53,6 +53,8 @@ pub struct SspConversation {
     open: BTreeMap<(String, String), Open>,
     used: BTreeSet<(String, String, String)>,
     answered: BTreeSet<(String, String)>,
+    /// Requests whose answer nobody waits for any more.
+    late: BTreeSet<(String, String)>,
     /// Messages by the domain that sent them.
     sent: BTreeSet<(String, String)>,
 }
@@ -87,9 +89,14 @@ impl SspConversation {
         }
     }
 
-    /// The session id that a domain issued last.
-    pub fn session_of(&self, domain: &str) -> Option<&str> {
-        self.sessions.get(domain).map(String::as_str)
+    /// What waits now is not answered any more; an answer that comes late all the same is no breach.
+    pub fn forget_open(&mut self) {
+        self.late.extend(std::mem::take(&mut self.open).into_keys());
+    }
+
+    /// Whether a request of a domain waits for its answer.
+    pub fn has_open(&self, domain: &str) -> bool {
+        self.open.keys().any(|(from, _)| from == domain)
     }
 
     /// The domain that sent a message, as far as the message tells.
@@ -362,6 +369,13 @@ impl SspConversation {
             .find(|(domain, id)| domain != from && *id == transaction.id)
             .cloned();
         let Some(open) = key.as_ref().and_then(|k| self.open.remove(k)) else {
+            if self
+                .late
+                .iter()
+                .any(|(domain, id)| domain != from && *id == transaction.id)
+            {
+                return;
+            }
             let again = self
                 .answered
                 .iter()
