@@ -126,10 +126,7 @@ fn assert_blamed(fault: &Fault, version: Version, must: bool) {
         })
         .await
     });
-    let other = match fault.role {
-        Role::Client => Role::Server,
-        Role::Server => Role::Client,
-    };
+    let other = fault.role.peer();
     assert_eq!(
         ran.failed(other),
         Vec::<String>::new(),
