@@ -18,11 +18,12 @@ use crate::peer::Credentials;
 use crate::peer::fault::Fault;
 use crate::peer::server::{Outgoing, PeerAnswer, ServerConfig, ServerEngine};
 use crate::peer::ssp::{MEDIA_TYPE_SSP, NodeConfig, NodeEngine, NodeEvent, NodeFault, Post};
-use crate::record::HttpMessage;
+use crate::record::{Failure, HttpMessage};
 use crate::spec::{DigestFormula, SspVersion, Version};
-use crate::transport::Net;
 use crate::transport::client::{self, Address, Framing};
-use crate::transport::server::{Answer, Arrived, listen_on};
+use crate::transport::server::{Answer, Arrived, listen_on, listen_with};
+use crate::transport::tls::{Tls, Trust};
+use crate::transport::{Net, ServerTls};
 
 use super::clock::Clock;
 use super::judge::charset_of;
@@ -58,6 +59,8 @@ pub struct Joining {
     pub version: SspVersion,
     /// How PasswordDigest is made.
     pub formula: DigestFormula,
+    /// Speaks TLS where the other server does, and offers it.
+    pub tls: bool,
     /// Seed.
     pub seed: u64,
 }
@@ -92,7 +95,11 @@ impl JoinedServer {
         clock: Clock,
     ) -> std::io::Result<Self> {
         let mut clients = listen_on(net, csp).await?;
-        let mut servers = listen_on(net, ssp).await?;
+        let tls = match joining.tls {
+            true => Some(own_certificate()?),
+            false => None,
+        };
+        let mut servers = listen_with(net, ssp, tls).await?;
         let (csp, ssp) = (clients.address, servers.address);
         let (told, mut outcomes) = mpsc::unbounded_channel();
         let mut work = Work::new(checker, joining, fault, clock, told);
@@ -146,6 +153,8 @@ struct Work {
     peers: BTreeMap<String, Address>,
     couriers: HashMap<String, mpsc::UnboundedSender<Parcel>>,
     told: mpsc::UnboundedSender<String>,
+    /// How to try TLS first, if it does.
+    tls: Option<Tls>,
     /// Relayed requests by domain and transactionID, with the time at which they are given up.
     relays: BTreeMap<(String, String), (u64, Instant)>,
     held: BTreeMap<u64, oneshot::Sender<Answer>>,
@@ -181,9 +190,14 @@ impl Work {
             seed: joining.seed ^ 0x5353_5000,
         })
         .with_fault(node_fault);
+        // Who answers is proven by the tokens; the certificate is not asked.
+        let tls = (joining.tls && node_fault != Some(NodeFault::NeverTls))
+            .then(|| Tls::new(&Trust::Anybody).ok())
+            .flatten();
         Self {
             engine,
             node,
+            tls,
             fault,
             node_fault,
             clock,
@@ -428,9 +442,18 @@ impl Work {
         let courier = self
             .couriers
             .entry(format!("{}{}", post.to, if deaf { " answered" } else { "" }))
-            .or_insert_with(|| courier(post.to.clone(), address.clone(), told.clone()));
+            .or_insert_with(|| courier(post.to.clone(), address.clone(), self.tls.clone(), told.clone()));
         let _ = courier.send((encoded, headers));
     }
+}
+
+/// A certificate for this process.
+pub(super) fn own_certificate() -> std::io::Result<ServerTls> {
+    static MADE: std::sync::OnceLock<Result<ServerTls, String>> = std::sync::OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        ServerTls::self_signed(&["localhost".to_owned(), "127.0.0.1".to_owned()]).map_err(|e| e.to_string())
+    });
+    made.clone().map_err(std::io::Error::other)
 }
 
 /// Whether a message is the called server's token.
@@ -444,10 +467,12 @@ fn is_token_answer(tree: &Tree) -> bool {
 /// Carries messages to one domain, one after the other, so that none overtakes what it needs.
 fn courier(
     domain: String,
-    address: Address,
+    mut address: Address,
+    tls: Option<Tls>,
     told: mpsc::UnboundedSender<String>,
 ) -> mpsc::UnboundedSender<Parcel> {
     let (sender, mut parcels) = mpsc::unbounded_channel::<Parcel>();
+    address.tls = tls;
     tokio::spawn(async move {
         while let Some((encoded, headers)) = parcels.recv().await {
             let outgoing = client::Outgoing {
@@ -457,7 +482,14 @@ fn courier(
                 framing: Framing::Length,
                 expect_continue: false,
             };
-            let (_, response) = client::exchange(&address, outgoing, POST_PATIENCE).await;
+            let mut response = client::exchange(&address, outgoing.clone(), POST_PATIENCE)
+                .await
+                .1;
+            if matches!(response, Err(Failure::Tls(_))) {
+                // What takes the first message is kept for the others.
+                address.tls = None;
+                response = client::exchange(&address, outgoing, POST_PATIENCE).await.1;
+            }
             let taken = response.is_ok_and(|r| r.status == 200);
             if !taken && told.send(domain.clone()).is_err() {
                 break;

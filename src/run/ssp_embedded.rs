@@ -12,11 +12,12 @@ use crate::peer::fault::Fault;
 use crate::spec::{Profile, SspProfile};
 use crate::transport::Net;
 use crate::transport::client::Address;
-use crate::transport::server::listen_on;
+use crate::transport::server::listen_with;
+use crate::transport::tls::{Tls, Trust};
 
 use super::clock::Clock;
 use super::guest::Guest;
-use super::joined::{JoinedServer, Joining};
+use super::joined::{JoinedServer, Joining, own_certificate};
 use super::reference::reference_accounts;
 use super::ssp_node::{Past, Seat};
 use super::ssp_steps::SspTarget;
@@ -55,12 +56,16 @@ pub async fn start(
     let mut seats = Vec::new();
     let mut peers = BTreeMap::new();
     for (name, domain) in DOMAINS {
-        let listener = listen_on(net, at).await?;
+        // One node offers TLS, so that both ways are gone.
+        let offers_tls = name == "M";
+        let certificate = offers_tls.then(own_certificate).transpose()?;
+        let listener = listen_with(net, at, certificate).await?;
         peers.insert(domain.to_owned(), Address::of(net, listener.address));
         seats.push(Seat {
             name: name.to_owned(),
             domain: domain.to_owned(),
             listener,
+            offers_tls,
             past: Past::default(),
         });
     }
@@ -77,6 +82,7 @@ pub async fn start(
         peers,
         version: profile.version,
         formula: profile.digest.clone(),
+        tls: true,
         seed,
     };
     let domain = accounts
@@ -123,16 +129,20 @@ pub async fn real(profile: &Profile) -> std::io::Result<Option<SspTarget>> {
     };
     let mut seats = Vec::new();
     for (name, node) in &ssp.nodes {
-        let listener = listen_on(&Net::Tcp, node.listen).await.map_err(|e| {
-            std::io::Error::new(
-                e.kind(),
-                format!("node {name} cannot listen at {}: {e}", node.listen),
-            )
-        })?;
+        let certificate = node.tls.then(own_certificate).transpose()?;
+        let listener = listen_with(&Net::Tcp, node.listen, certificate)
+            .await
+            .map_err(|e| {
+                std::io::Error::new(
+                    e.kind(),
+                    format!("node {name} cannot listen at {}: {e}", node.listen),
+                )
+            })?;
         seats.push(Seat {
             name: name.clone(),
             domain: node.domain.clone(),
             listener,
+            offers_tls: node.tls,
             past: Past::default(),
         });
     }
@@ -142,15 +152,19 @@ pub async fn real(profile: &Profile) -> std::io::Result<Option<SspTarget>> {
             "`ssp` without `url`: looking the address up by DNS is not in this version",
         ));
     };
-    if url.secure {
-        return Err(std::io::Error::other("SSP over TLS is not in this version"));
-    }
+    let tls = match (url.secure, ssp.insecure) {
+        (false, _) => None,
+        (true, insecure) => {
+            let trust = if insecure { Trust::Anybody } else { Trust::Public };
+            Some(Tls::new(&trust).map_err(std::io::Error::other)?)
+        }
+    };
     Ok(Some(SspTarget {
         profile: ssp.clone(),
         domain,
         address: Address {
             net: Net::Tcp,
-            tls: None,
+            tls,
             host: url.host.trim_matches(['[', ']']).to_owned(),
             port: url.port,
             path: url.path.clone(),

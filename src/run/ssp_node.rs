@@ -21,6 +21,8 @@ pub struct Seat {
     pub domain: String,
     /// Where its messages are taken.
     pub listener: Listener,
+    /// Whether it offers TLS.
+    pub offers_tls: bool,
     /// What is known from earlier cases.
     pub past: Past,
 }

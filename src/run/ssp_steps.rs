@@ -146,6 +146,19 @@ impl Runner<'_> {
         let started_ms = millis(Instant::now().duration_since(self.target.epoch));
         let read = self.judge.ssp_post(&request, number);
         let mut breaches = read.breaches;
+        if self.node(&name).is_ok_and(|n| n.seat.offers_tls) {
+            let place = Place {
+                exchange: Some(number),
+                part: Some(Part::Request),
+                ..Place::default()
+            };
+            let text = match arrived.secure {
+                true => "the message came over TLS".to_owned(),
+                false => "the message came without TLS, which the node offers".to_owned(),
+            };
+            self.judge
+                .charge(&ssp_item("TR", 14), "ssp-tls", arrived.secure, text, place);
+        }
         let envelope = read.message.as_ref().and_then(|m| SspEnvelope::of(&m.tree));
         let domain = self.ssp_target().map(|t| t.domain.clone()).unwrap_or_default();
         let mut reaction = None;

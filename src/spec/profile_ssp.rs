@@ -63,6 +63,8 @@ pub struct NodeProfile {
     pub domain: String,
     /// Where its messages are taken.
     pub listen: SocketAddr,
+    /// Whether it offers TLS there, besides plain HTTP.
+    pub tls: bool,
 }
 
 /// How to reach a server by SSP.
@@ -88,6 +90,8 @@ pub struct SspProfile {
     pub silence: Duration,
     /// timeToLive that is wanted and granted, in seconds.
     pub time_to_live: u32,
+    /// Whether any certificate of the server is accepted, where `url` is https.
+    pub insecure: bool,
 }
 
 impl Default for SspProfile {
@@ -103,6 +107,7 @@ impl Default for SspProfile {
             relay: Duration::from_secs(10),
             silence: Duration::from_secs(5),
             time_to_live: 3600,
+            insecure: false,
         }
     }
 }
@@ -142,6 +147,7 @@ pub(super) struct Raw {
     pub relay: Option<Span>,
     pub silence: Option<Span>,
     pub time_to_live: Option<u32>,
+    pub insecure: Option<YesNo>,
 }
 
 #[derive(Deserialize)]
@@ -149,6 +155,7 @@ pub(super) struct Raw {
 pub(super) struct RawNode {
     pub domain: String,
     pub listen: String,
+    pub tls: Option<YesNo>,
 }
 
 /// Path below `ssp`, problem, fix.
@@ -213,6 +220,7 @@ impl Raw {
             let node = NodeProfile {
                 domain: node.domain.to_lowercase(),
                 listen,
+                tls: node.tls.as_ref().is_some_and(|t| t.0),
             };
             nodes.insert(name.clone(), node);
         }
@@ -259,6 +267,7 @@ impl Raw {
             relay: self.relay.map_or(usual.relay, |s| s.0),
             silence: self.silence.map_or(usual.silence, |s| s.0),
             time_to_live: self.time_to_live.unwrap_or(usual.time_to_live),
+            insecure: self.insecure.as_ref().is_some_and(|i| i.0),
         })
     }
 }

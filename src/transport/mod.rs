@@ -8,6 +8,8 @@ mod recording;
 pub mod relay;
 pub mod server;
 pub mod tls;
+mod tls_server;
 
 pub use net::{Datagrams, MemoryNet, Net};
 pub use recording::Wire;
+pub use tls_server::ServerTls;

@@ -20,6 +20,7 @@ use crate::record::{Failure, HttpMessage};
 
 use super::net::{Acceptor, Net, Stream};
 use super::recording::{Recording, Wire};
+use super::tls_server::ServerTls;
 
 /// Most connections served at one time; more wait.
 const MAX_CONNECTIONS: usize = 64;
@@ -37,6 +38,8 @@ pub struct Arrived {
     pub broken: Option<Failure>,
     /// Who made the connection; none in memory.
     pub peer: Option<IpAddr>,
+    /// Whether it came over TLS.
+    pub secure: bool,
     /// Where the answer goes. Dropping it closes the connection without an answer.
     pub answer: oneshot::Sender<Answer>,
 }
@@ -75,11 +78,34 @@ impl Drop for Listener {
 /// # Errors
 /// The address cannot be listened at.
 pub async fn listen_on(net: &Net, address: SocketAddr) -> std::io::Result<Listener> {
+    listen_with(net, address, None).await
+}
+
+/// The same, with TLS for those who begin with it.
+///
+/// # Errors
+/// The address cannot be listened at.
+pub async fn listen_with(
+    net: &Net,
+    address: SocketAddr,
+    tls: Option<ServerTls>,
+) -> std::io::Result<Listener> {
     let acceptor = net.bind(address).await?;
     let address = acceptor.address()?;
     let (sender, arrivals) = mpsc::channel(QUEUE);
     let task = tokio::spawn(accept(acceptor, move |stream, peer| {
-        serve(stream, peer, sender.clone())
+        let (tls, sender) = (tls.clone(), sender.clone());
+        async move {
+            match tls {
+                None => serve(stream, peer, false, sender).await,
+                Some(tls) => {
+                    // What comes to no agreement is nobody's message.
+                    if let Ok((stream, secure)) = tls.accept(stream).await {
+                        serve(stream, peer, secure, sender).await;
+                    }
+                }
+            }
+        }
     }));
     Ok(Listener {
         address,
@@ -115,11 +141,11 @@ where
     }
 }
 
-async fn serve(stream: Stream, peer: Option<IpAddr>, sender: mpsc::Sender<Arrived>) {
+async fn serve(stream: Stream, peer: Option<IpAddr>, secure: bool, sender: mpsc::Sender<Arrived>) {
     let io = TokioIo::new(Recording::new(stream, Wire::default()));
     let service = service_fn(move |request| {
         let sender = sender.clone();
-        async move { respond(request, peer, &sender).await }
+        async move { respond(request, (peer, secure), &sender).await }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(hyper_util::rt::TokioTimer::new())
@@ -136,7 +162,7 @@ struct Closed;
 
 async fn respond(
     request: hyper::Request<hyper::body::Incoming>,
-    peer: Option<IpAddr>,
+    (peer, secure): (Option<IpAddr>, bool),
     sender: &mpsc::Sender<Arrived>,
 ) -> Result<hyper::Response<Body>, Closed> {
     let (parts, body) = request.into_parts();
@@ -168,6 +194,7 @@ async fn respond(
             request: message,
             broken,
             peer,
+            secure,
             answer,
         })
         .await

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -153,9 +152,9 @@ fn explain(error: &io::Error) -> String {
 
 /// Many servers close without TLS's own farewell. HTTP knows where a message ends, so that is no more
 /// than an end here.
-struct Lenient(TlsStream<Stream>);
+pub(super) struct Lenient<S>(pub(super) S);
 
-impl AsyncRead for Lenient {
+impl<S: AsyncRead + Unpin> AsyncRead for Lenient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -168,7 +167,7 @@ impl AsyncRead for Lenient {
     }
 }
 
-impl AsyncWrite for Lenient {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Lenient<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, buf)
     }

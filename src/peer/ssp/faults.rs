@@ -64,6 +64,8 @@ pub enum NodeFault {
     WrongHeaders,
     /// Sends with HTTP/1.0.
     Http10,
+    /// Speaks no TLS to others.
+    NeverTls,
     /// Takes the white space around a digest for a part of it.
     MindsSpace,
     /// Takes no message with attributes that it does not know.
