@@ -13,7 +13,7 @@ pub const MASK: &str = "***";
 
 /// Elements whose content is a secret, whatever their prefix. `Nonce` is not one: it travels with
 /// the challenge and is worthless without the password.
-const SECRET_ELEMENTS: [&str; 3] = ["Password", "DigestBytes", "SecretToken"];
+const SECRET_ELEMENTS: [&str; 4] = ["Password", "DigestBytes", "SecretToken", "PasswordDigest"];
 
 /// HTTP header fields whose value is never shown.
 const SECRET_HEADERS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
@@ -117,8 +117,10 @@ impl Masker {
                 }
             }
         }
-        for digest in contents(&text, "DigestBytes") {
-            let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+        let proofs = ["DigestBytes", "PasswordDigest", "SecretToken"];
+        for digest in proofs.into_iter().flat_map(|name| contents(&text, name)) {
+            // Either alphabet of Base64 (RFC 4648): tokens are often written in the second.
+            let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_');
             if digest.len() >= MIN_DIGEST && digest.bytes().all(base64) {
                 let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
                 if learned.len() < MAX_LEARNED {

@@ -6,6 +6,7 @@ use super::model::{Case, Criterion, Item, Report};
 use super::words::place;
 use super::{RECONSTRUCTED, SELF_TEST};
 use crate::base::escape::plain;
+use crate::spec::Role;
 use crate::verdict::Verdict;
 
 /// Why an item came to what it did; `None` when the report does not know it. The mark `rec:` before
@@ -86,10 +87,13 @@ pub fn explain_case(report: &Report, id: &str) -> Option<String> {
 
 fn explain_one(report: &Report, case: &Case, out: &mut String) {
     let _ = writeln!(out, "{}: {}", case.id, plain(&case.title));
+    let tested = match case.role {
+        Role::Ssp => "a server is tested by SSP, with clients of".to_owned(),
+        role => format!("a {role} is tested in"),
+    };
     let _ = writeln!(
         out,
-        "  a {} is tested in CSP {}, {}; {} ms",
-        case.role,
+        "  {tested} CSP {}, {}; {} ms",
         case.csp,
         case.encoding.as_str(),
         case.duration_ms

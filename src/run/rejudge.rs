@@ -112,6 +112,13 @@ pub async fn rejudge(
             clients.untold
         ));
     }
+    let by_ssp = archive.cases.iter().filter(|c| is_by_ssp(c)).count();
+    if by_ssp > 0 {
+        notices.push(format!(
+            "{by_ssp} cases by SSP are taken over as they were judged then: the transcript does not tell what came \
+             to which node"
+        ));
+    }
     for notice in &notices {
         bus.emit(&Event::Notice(notice.clone()));
     }
@@ -125,9 +132,10 @@ pub async fn rejudge(
         let result = match archived {
             Some(archived) if archived.is_finished() => {
                 let key = (unit.case.id.clone(), unit.version);
-                match clients.results.get(&key) {
-                    Some(result) => result.clone(),
-                    None => again(suite, &archive.info, unit.case, archived).await,
+                match (clients.results.get(&key), &archived.result) {
+                    (Some(result), _) => result.clone(),
+                    (None, Some(result)) if result.role == Role::Ssp => result.clone(),
+                    (None, _) => again(suite, &archive.info, unit.case, archived).await,
                 }
             }
             Some(archived) => {
@@ -193,6 +201,10 @@ pub(super) fn begun(
         info.started_at
     )));
     info
+}
+
+fn is_by_ssp(archived: &ArchivedCase) -> bool {
+    archived.result.as_ref().is_some_and(|r| r.role == Role::Ssp)
 }
 
 fn is_caveat(archive: &Archive, notice: &str) -> bool {
