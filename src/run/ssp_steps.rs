@@ -53,6 +53,9 @@ struct Arrival {
     arrived: Arrived,
 }
 
+/// Something that is waited for; boxed, since it stands in the middle of futures that call each other.
+pub(super) type Waited<'w, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'w>>;
+
 /// The next message that comes to any node.
 async fn next_arrival(nodes: &mut BTreeMap<String, Node>) -> Arrival {
     let waits = nodes.iter_mut().map(|(name, node)| {
@@ -87,8 +90,7 @@ impl Runner<'_> {
     }
 
     /// Waits for something while the nodes go on answering.
-    pub(super) async fn while_pumping<T>(&mut self, what: impl Future<Output = T>) -> T {
-        let mut what = std::pin::pin!(what);
+    pub(super) async fn while_pumping<T>(&mut self, mut what: Waited<'_, T>) -> T {
         loop {
             let arrival = match &mut self.ssp {
                 None => return what.await,
@@ -383,7 +385,7 @@ impl Runner<'_> {
             };
             client::exchange(&address, outgoing, patience).await
         };
-        let (request, response) = self.while_pumping(sending).await;
+        let (request, response) = self.while_pumping(Box::pin(sending)).await;
         let number = self.next_number();
         self.record(Exchange {
             number,
