@@ -109,6 +109,21 @@ impl Case {
         lanes.iter().any(|l| l.ends_with(|c: char| c.is_ascii_digit()))
     }
 
+    /// Lanes of these letters whose values its steps speak of: `$B.user`.
+    pub fn mentioned(&self, letters: &str) -> Vec<String> {
+        let steps = self
+            .preconditions
+            .iter()
+            .chain(&self.procedure)
+            .chain(&self.after);
+        let words: String = steps.map(|s| format!("{s}\n")).collect();
+        letters
+            .chars()
+            .filter(|l| words.contains(&format!("${l}.")))
+            .map(|l| l.to_string())
+            .collect()
+    }
+
     /// The nodes that its steps use.
     pub fn nodes(&self) -> Vec<String> {
         let mut out = Vec::new();

@@ -94,17 +94,18 @@ pub struct Row {
 pub fn matrix(suite: &Suite) -> Vec<Row> {
     let mut rows = Vec::new();
     for transaction in &suite.tables.transactions {
-        for role in Role::ALL {
+        // The matrix is of the transactions of CSP: those of SSP are items, each with a case.
+        for role in Role::CSP {
             for version in Version::ALL {
                 let place = Place {
                     suite,
                     transaction,
-                    role: *role,
+                    role,
                     version: *version,
                 };
                 rows.push(Row {
                     transaction: transaction.clone(),
-                    role: *role,
+                    role,
                     version: *version,
                     cells: Aspect::ALL.into_iter().map(|a| (a, place.cell(a))).collect(),
                 });

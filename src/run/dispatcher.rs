@@ -187,6 +187,12 @@ pub async fn run(
             }
         }
     }
+    if let Iut::Server(profile) = iut
+        && let Some(ssp) = &profile.ssp
+        && options.prior.is_none()
+    {
+        state.notices.push(ssp.decisions());
+    }
     for notice in &state.notices {
         bus.emit(&Event::Notice(notice.clone()));
     }
@@ -624,8 +630,15 @@ impl Peers {
         if case.tags.iter().any(|t| t == "no-account") {
             return Vec::new();
         }
-        let mut missing: Vec<String> = case
-            .accounts()
+        let mut needed = case.accounts();
+        if case.object == Role::Ssp {
+            // A node asks about the user of account A where a step says nothing else.
+            needed.push("A".to_owned());
+            needed.extend(case.mentioned("ABCX"));
+            needed.sort();
+            needed.dedup();
+        }
+        let mut missing: Vec<String> = needed
             .into_iter()
             .filter(|a| !target.accounts.contains_key(a))
             .map(|a| format!("account {a}"))
@@ -634,6 +647,9 @@ impl Peers {
             let there = &ssp.profile.nodes;
             missing.extend(
                 case.nodes()
+                    .into_iter()
+                    .chain(case.mentioned("NM"))
+                    .collect::<BTreeSet<_>>()
                     .into_iter()
                     .filter(|n| !there.contains_key(n))
                     .map(|n| format!("node {n}")),

@@ -584,7 +584,9 @@ impl<'a> Runner<'a> {
         let number = self.next_number();
         let target = self.target;
         let mut wire = std::mem::replace(&mut self.wire, Wire::Net);
-        let turn = self.while_pumping(Box::pin(wire.exchange(target, encoded, number))).await;
+        let turn = self
+            .while_pumping(Box::pin(wire.exchange(target, encoded, number)))
+            .await;
         self.wire = wire;
         let mut turn = turn.map_err(Stop::Inconclusive)?;
         // What came to a node meanwhile has numbers of its own.

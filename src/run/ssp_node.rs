@@ -337,11 +337,7 @@ impl Node {
         if let Some(code) = prepared.and_then(|p| p.status) {
             return Some(compose::status(code));
         }
-        replies::reply(
-            tree,
-            primitive,
-            self.profile.acknowledge != crate::spec::Acknowledge::Forbidden,
-        )
+        replies::reply(tree, primitive, self.profile.acknowledge)
     }
 
     fn react_to_setup(

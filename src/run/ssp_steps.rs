@@ -612,6 +612,11 @@ impl Runner<'_> {
             .await;
         let Some(index) = self.find_at_node(wanted, false) else {
             let text = format!("no {wanted} came within {} s", time.as_secs());
+            if self.goes_on_with_session(wanted) {
+                return Err(Stop::Inconclusive(format!(
+                    "{text}: the server goes on with a session that it has, of an earlier run perhaps"
+                )));
+            }
             if self.is_stuck_in_setup(wanted) {
                 return Err(Stop::Inconclusive(format!(
                     "{text}: the set-up that the server began has not come to its end"
@@ -651,6 +656,15 @@ impl Runner<'_> {
             Some(Stop::Charged) | None => Ok(()),
             Some(stop) => Err(stop),
         }
+    }
+
+    /// Whether a set-up cannot come because the server sends in a session all the same.
+    fn goes_on_with_session(&self, wanted: &Wanted) -> bool {
+        let syntax = &self.judge.suite.tables.ssp;
+        let is_setup = |name: &String| syntax.primitive(name).is_some_and(|p| p.setup);
+        let node = self.ssp.as_ref().and_then(|s| s.nodes.get(&wanted.lane));
+        let in_session = |c: &Came| !c.envelope.setup && c.mode() == Some(&Mode::Request);
+        wanted.primitives.iter().all(is_setup) && node.is_some_and(|n| n.came.iter().any(in_session))
     }
 
     /// Whether a request cannot come because the server is still at a set-up, which is the business of others.
@@ -749,7 +763,11 @@ impl Runner<'_> {
         Ok(SspNames {
             domain: of("domain"),
             me: of("user"),
-            user: value("A.user"),
+            // Without accounts a case asks about somebody who does not exist.
+            user: self
+                .value("A.user")
+                .or_else(|| self.value("unknown-user"))
+                .unwrap_or_default(),
             other: value("B.user"),
             group: value("A.group"),
             own_group: of("group"),

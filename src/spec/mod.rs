@@ -29,7 +29,7 @@ pub use imported::{Asked, ImportedRow, ImportedTable};
 pub use items::{Item, Items};
 pub use ledger::{ItemPattern, Ledger, LedgerDocument, LedgerEntry, is_testable};
 pub use profile::{Account, AccountName, HttpUrl, Limits, Profile, Secret, Timers, TlsProfile};
-pub use profile_ssp::{Acknowledge, DigestAlgorithm, DigestFormula, NodeProfile, PasswordOrder, SspProfile};
+pub use profile_ssp::{DigestAlgorithm, DigestFormula, NodeProfile, PasswordOrder, SspProfile};
 pub use readings::{Reading, Readings};
 pub use scr::{ItemForm, ScrGroup, ScrItem};
 pub use ssp::{Side, SspSyntax, SspVersion};

@@ -43,19 +43,6 @@ pub struct DigestFormula {
     pub password: Option<(Secret, PasswordOrder)>,
 }
 
-/// Whether notifications are to be answered by Status, which is not settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Acknowledge {
-    /// Either will do.
-    #[default]
-    Any,
-    /// They are.
-    Required,
-    /// They are not.
-    Forbidden,
-}
-
 /// A domain that the suite plays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeProfile {
@@ -70,10 +57,8 @@ pub struct NodeProfile {
 /// How to reach a server by SSP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SspProfile {
-    /// Where the server takes messages of other servers; looked up by DNS SRV when none.
+    /// Where the server takes messages of other servers; always there in a profile that was read.
     pub url: Option<HttpUrl>,
-    /// The name server to ask; that of the machine when none.
-    pub resolver: Option<SocketAddr>,
     /// The domains that the suite plays: `N`, and `M` for cases with two.
     pub nodes: BTreeMap<String, NodeProfile>,
     /// The version that is spoken.
@@ -82,8 +67,8 @@ pub struct SspProfile {
     pub digest: DigestFormula,
     /// Whether the suite sends the `x-wv-` header fields.
     pub headers: bool,
-    /// Whether notifications are answered.
-    pub acknowledge: Acknowledge,
+    /// Whether the nodes answer notifications by Status, which is not settled.
+    pub acknowledge: bool,
     /// How long something may take that is relayed.
     pub relay: Duration,
     /// How long nothing must come before it counts as no answer.
@@ -98,12 +83,11 @@ impl Default for SspProfile {
     fn default() -> Self {
         Self {
             url: None,
-            resolver: None,
             nodes: BTreeMap::new(),
             version: SspVersion::V12,
             digest: DigestFormula::default(),
             headers: true,
-            acknowledge: Acknowledge::Any,
+            acknowledge: true,
             relay: Duration::from_secs(10),
             silence: Duration::from_secs(5),
             time_to_live: 3600,
@@ -113,22 +97,25 @@ impl Default for SspProfile {
 }
 
 impl SspProfile {
-    /// What was decided where the facts leave something open, as lines for people.
-    pub fn decisions(&self) -> Vec<String> {
+    /// What was decided where the facts leave something open, in a sentence.
+    pub fn decisions(&self) -> String {
         let password = match &self.digest.password {
             None => "no password",
             Some((_, PasswordOrder::TokenPassword)) => "token, then password",
             Some((_, PasswordOrder::PasswordToken)) => "password, then token",
         };
-        vec![
-            format!("namespace and protocolVersion of SSP {}", self.version),
-            format!("digest: {:?}, {password}", self.digest.algorithm).to_lowercase(),
-            format!(
-                "x-wv header fields are {}sent",
-                if self.headers { "" } else { "not " }
-            ),
-            format!("answers to notifications: {:?}", self.acknowledge).to_lowercase(),
-        ]
+        let algorithm = match self.digest.algorithm {
+            DigestAlgorithm::Md5 => "MD5",
+            DigestAlgorithm::Sha1 => "SHA-1",
+        };
+        let not = |yes: bool| if yes { "" } else { "not " };
+        format!(
+            "where the facts of SSP leave it open, the profile decides: version {}, digest by {algorithm} ({password}), \
+             x-wv header fields {}sent, notifications {}answered by the nodes",
+            self.version,
+            not(self.headers),
+            not(self.acknowledge)
+        )
     }
 }
 
@@ -136,14 +123,13 @@ impl SspProfile {
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
     pub url: Option<String>,
-    pub resolver: Option<String>,
     pub nodes: BTreeMap<String, RawNode>,
     pub version: Option<SspVersion>,
     pub algorithm: Option<DigestAlgorithm>,
     pub password: Option<Secret>,
     pub order: Option<PasswordOrder>,
     pub headers: Option<YesNo>,
-    pub acknowledge: Option<Acknowledge>,
+    pub acknowledge: Option<YesNo>,
     pub relay: Option<Span>,
     pub silence: Option<Span>,
     pub time_to_live: Option<u32>,
@@ -166,7 +152,13 @@ impl Raw {
     pub fn build(&self) -> Result<SspProfile, Wrong> {
         let usual = SspProfile::default();
         let url = match &self.url {
-            None => None,
+            None => {
+                return Err((
+                    "nodes".to_owned(),
+                    "`ssp` without `url`".to_owned(),
+                    "add `url: http://…`, where the server takes messages of other servers",
+                ));
+            }
             Some(text) => Some(HttpUrl::parse(text).map_err(|e| {
                 (
                     "url".to_owned(),
@@ -175,23 +167,6 @@ impl Raw {
                 )
             })?),
         };
-        let resolver = match &self.resolver {
-            None => None,
-            Some(text) => Some(text.parse().map_err(|_| {
-                (
-                    "resolver".to_owned(),
-                    "this is not an address with a port".to_owned(),
-                    "write an address such as 127.0.0.1:53",
-                )
-            })?),
-        };
-        if url.is_some() && resolver.is_some() {
-            return Err((
-                "resolver".to_owned(),
-                "a name server beside a fixed address".to_owned(),
-                "keep `url` or `resolver`",
-            ));
-        }
         let mut nodes = BTreeMap::new();
         for (name, node) in &self.nodes {
             let at = |field: &str| format!("nodes.{name}.{field}");
@@ -255,7 +230,6 @@ impl Raw {
         }
         Ok(SspProfile {
             url,
-            resolver,
             nodes,
             version: self.version.unwrap_or(usual.version),
             digest: DigestFormula {
@@ -263,7 +237,7 @@ impl Raw {
                 password: self.password.clone().map(|p| (p, self.order.unwrap_or_default())),
             },
             headers: self.headers.as_ref().is_none_or(|h| h.0),
-            acknowledge: self.acknowledge.unwrap_or_default(),
+            acknowledge: self.acknowledge.as_ref().is_none_or(|a| a.0),
             relay: self.relay.map_or(usual.relay, |s| s.0),
             silence: self.silence.map_or(usual.silence, |s| s.0),
             time_to_live: self.time_to_live.unwrap_or(usual.time_to_live),
