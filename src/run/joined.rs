@@ -23,7 +23,7 @@ use crate::spec::{DigestFormula, SspVersion, Version};
 use crate::transport::client::{self, Address, Framing};
 use crate::transport::server::{Answer, Arrived, listen_on, listen_with};
 use crate::transport::tls::{Tls, Trust};
-use crate::transport::{Net, ServerTls};
+use crate::transport::{Net, ServerTls, raw};
 
 use super::clock::Clock;
 use super::judge::charset_of;
@@ -439,10 +439,19 @@ impl Work {
             return;
         };
         let told = &self.told;
+        let old = self.node_fault == Some(NodeFault::Http10);
         let courier = self
             .couriers
             .entry(format!("{}{}", post.to, if deaf { " answered" } else { "" }))
-            .or_insert_with(|| courier(post.to.clone(), address.clone(), self.tls.clone(), told.clone()));
+            .or_insert_with(|| {
+                courier(
+                    old,
+                    post.to.clone(),
+                    address.clone(),
+                    self.tls.clone(),
+                    told.clone(),
+                )
+            });
         let _ = courier.send((encoded, headers));
     }
 }
@@ -466,15 +475,22 @@ fn is_token_answer(tree: &Tree) -> bool {
 
 /// Carries messages to one domain, one after the other, so that none overtakes what it needs.
 fn courier(
+    old: bool,
     domain: String,
     mut address: Address,
     tls: Option<Tls>,
     told: mpsc::UnboundedSender<String>,
 ) -> mpsc::UnboundedSender<Parcel> {
     let (sender, mut parcels) = mpsc::unbounded_channel::<Parcel>();
-    address.tls = tls;
+    address.tls = tls.filter(|_| !old);
     tokio::spawn(async move {
         while let Some((encoded, headers)) = parcels.recv().await {
+            if old {
+                // A fault: HTTP as it was before it knew hosts.
+                let octets = in_http_1_0(&encoded, &headers);
+                let _ = raw::exchange_open(&address, &octets, POST_PATIENCE).await;
+                continue;
+            }
             let outgoing = client::Outgoing {
                 method: &encoded.method,
                 headers: &headers,
@@ -497,6 +513,16 @@ fn courier(
         }
     });
     sender
+}
+
+fn in_http_1_0(encoded: &Encoded, headers: &[(String, String)]) -> Vec<u8> {
+    let mut octets = format!("POST / HTTP/1.0\r\nContent-Length: {}\r\n", encoded.body.len()).into_bytes();
+    for (name, value) in headers {
+        octets.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    }
+    octets.extend_from_slice(b"\r\n");
+    octets.extend_from_slice(&encoded.body);
+    octets
 }
 
 fn http(status: u16, body: Vec<u8>) -> Answer {

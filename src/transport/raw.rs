@@ -16,12 +16,29 @@ use super::client::Address;
 /// # Errors
 /// No connection. A peer that closes early or never answers is no error here: the caller asked for it.
 pub async fn exchange(address: &Address, octets: &[u8], timeout: Duration) -> Result<Vec<u8>, Failure> {
+    talk_to(address, octets, timeout, true).await
+}
+
+/// The same, without ending the writing side: a peer may take that for a farewell.
+///
+/// # Errors
+/// As [`exchange`].
+pub async fn exchange_open(address: &Address, octets: &[u8], timeout: Duration) -> Result<Vec<u8>, Failure> {
+    talk_to(address, octets, timeout, false).await
+}
+
+async fn talk_to(
+    address: &Address,
+    octets: &[u8],
+    timeout: Duration,
+    ends: bool,
+) -> Result<Vec<u8>, Failure> {
     let deadline = Instant::now() + timeout;
     let mut stream = address.connect(timeout).await?;
     let mut answer = Vec::new();
     let talk = async {
         // The peer may close at the first wrong octet: then the rest cannot be written, which is fine.
-        if stream.write_all(octets).await.is_ok() {
+        if stream.write_all(octets).await.is_ok() && ends {
             let _ = stream.shutdown().await;
         }
         let mut buffer = [0; 4096];

@@ -16,6 +16,8 @@ pub enum NodeFault {
     SendsIdOfOther,
     /// Serves whatever session id it is told.
     ServesUnknownSession,
+    /// Takes the domain of whoever asks from the Requestor, whosever session it is.
+    BelievesRequestor,
     /// Serves the first transaction of a message only.
     FirstTransactionOnly,
     /// Takes answers to nothing for requests.

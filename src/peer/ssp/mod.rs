@@ -214,7 +214,14 @@ impl NodeEngine {
             self.setup(now_ms, tree, &envelope.transactions[0])
         } else {
             match self.session_of(&envelope) {
-                Some(domain) => self.transactions(now_ms, &domain, &envelope),
+                Some(domain) => {
+                    let claimed = requestor(tree).filter(|d| self.peers.contains_key(d));
+                    let domain = match self.fault {
+                        Some(NodeFault::BelievesRequestor) => claimed.unwrap_or(domain),
+                        _ => domain,
+                    };
+                    self.transactions(now_ms, &domain, &envelope)
+                }
                 None => Err(400),
             }
         };
@@ -759,6 +766,14 @@ impl NodeEngine {
             }
         }
     }
+}
+
+/// The domain that the first Requestor of a message claims.
+fn requestor(tree: &Tree) -> Option<String> {
+    let at = tree.walk(tree.root()).into_iter();
+    let found = at.filter(|e| tree.get(*e).name == "Requestor");
+    let service = found.filter_map(|e| tree.attribute(e, "serviceID")).next()?;
+    domain_of_service(&service)
 }
 
 /// Whether a message has an attribute that is no part of SSP; the lower tester calls such a one `colour`.
