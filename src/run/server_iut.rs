@@ -82,7 +82,7 @@ pub async fn run_ssp_case(suite: &Suite, target: &ServerTarget, case: &Case, ver
         .drain(..)
         .map(|seat| (seat.name.clone(), Node::new(seat, &ssp.profile, seed)))
         .collect();
-    runner.ssp = Some(SspSide { nodes });
+    runner.ssp = Some(SspSide::new(nodes));
     let (output, side) = play_by_ssp(runner).await;
     let nodes = side.into_iter().flat_map(|s| s.nodes);
     seats.extend(nodes.map(|(_, node)| node.into_seat()));

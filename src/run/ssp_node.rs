@@ -118,7 +118,9 @@ pub struct Node {
     pub sent: Sent,
     /// What it answers to what.
     pub prepared: VecDeque<Prepared>,
+    /// The set-up that the node opens, and the one that the server opens.
     setup: Setup,
+    called: Setup,
     own_session: Option<String>,
     their_session: Option<String>,
     first_digest: Option<String>,
@@ -152,6 +154,7 @@ impl Node {
             sent: Sent::default(),
             prepared: VecDeque::new(),
             setup: Setup::default(),
+            called: Setup::default(),
             own_session: past.own_session,
             their_session: past.their_session,
             first_digest: None,
@@ -204,13 +207,15 @@ impl Node {
 
     /// Notes what it sent, which may differ from what a correct node sends.
     pub fn learn_sent(&mut self, tree: &Tree) {
-        let primitive = SspEnvelope::of(tree).and_then(|e| e.transactions.first()?.primitive);
-        let Some(primitive) = primitive else { return };
+        let first = SspEnvelope::of(tree).and_then(|e| e.transactions.into_iter().next());
+        let Some(first) = first else { return };
+        let Some(primitive) = first.primitive else { return };
+        let called = first.mode == Mode::Response;
         if let Some(octets) = tree
             .child(primitive, "SecretToken")
             .and_then(|t| token_octets(tree, t))
         {
-            self.setup.octets = octets;
+            self.setup_of(called).octets = octets;
         }
         if let Some(digest) = tree.child(primitive, "PasswordDigest")
             && self.first_digest.is_none()
@@ -230,10 +235,17 @@ impl Node {
         id
     }
 
-    fn new_token(&mut self) -> String {
+    fn new_token(&mut self, called: bool) -> String {
         let token = format!("{:016x}{:016x}", self.random.u64(..), self.random.u64(..));
-        self.setup.token.clone_from(&token);
+        self.setup_of(called).token.clone_from(&token);
         token
+    }
+
+    fn setup_of(&mut self, called: bool) -> &mut Setup {
+        match called {
+            true => &mut self.called,
+            false => &mut self.setup,
+        }
     }
 
     /// The message that a step sends.
@@ -261,7 +273,7 @@ impl Node {
                             ..Setup::default()
                         };
                     }
-                    let token = self.new_token();
+                    let token = self.new_token(mode == Mode::Response);
                     return Ok(self.engine.token_message(mode, &id, &token));
                 }
                 "LoginRequest" => {
@@ -359,11 +371,11 @@ impl Node {
                 let token = tree
                     .child(primitive, "SecretToken")
                     .and_then(|t| token_octets(tree, t));
-                self.setup.theirs = token.unwrap_or_default();
+                self.setup_of(asks).theirs = token.unwrap_or_default();
                 if asks {
-                    self.setup.id.clone_from(&first.id);
+                    self.called.id.clone_from(&first.id);
                     let id = self.new_id();
-                    let token = self.new_token();
+                    let token = self.new_token(true);
                     answer = Some(self.engine.token_message(Mode::Response, &id, &token));
                 }
             }
@@ -371,10 +383,11 @@ impl Node {
                 let right = tree
                     .child(primitive, "PasswordDigest")
                     .map(|d| tree.text(d).trim().to_owned());
-                let wanted = crate::check::ssp::digest(&self.profile.digest, &self.setup.octets);
+                let octets = self.setup_of(asks).octets.clone();
+                let wanted = crate::check::ssp::digest(&self.profile.digest, &octets);
                 self.proven |= right.as_deref() == Some(&*wanted);
                 if asks {
-                    let theirs = self.setup.theirs.clone();
+                    let theirs = self.called.theirs.clone();
                     answer = Some(
                         self.engine
                             .login_message(Mode::Response, &first.id, &theirs, time),

@@ -1,13 +1,13 @@
 //! Steps of a case that are about nodes: servers of peer domains that the lower tester plays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::base::ItemId;
 use crate::case::{Codes, Condition, Expected, Reply, Test, Wanted};
-use crate::check::ssp::item as ssp_item;
+use crate::check::ssp::{SspConversation, item as ssp_item};
 use crate::codec::deviation::{Draft, Edit, Encoded, Sending};
 use crate::event::Silence;
 use crate::message::{Message, Mode, SspEnvelope, Tree, ssp_code};
@@ -42,10 +42,29 @@ pub struct SspTarget {
 }
 
 /// The nodes of a case.
+#[derive(Default)]
 pub(super) struct SspSide {
     /// By name.
     pub nodes: BTreeMap<String, Node>,
+    /// Answers that are still to be sent: node, message, changes. Never sent from within another sending, so that
+    /// traffic that does not end cannot pile up calls.
+    reactions: VecDeque<(String, Tree, Vec<Edit>)>,
+    /// Whether a message is being sent.
+    posting: bool,
 }
+
+impl SspSide {
+    /// The nodes of a case in which nothing was said yet.
+    pub(super) fn new(nodes: BTreeMap<String, Node>) -> Self {
+        Self {
+            nodes,
+            ..Self::default()
+        }
+    }
+}
+
+/// Most answers that wait to be sent; what is beyond is not answered.
+const MOST_REACTIONS: usize = 1_000;
 
 /// A message that arrived, with the node that it came to.
 struct Arrival {
@@ -92,6 +111,7 @@ impl Runner<'_> {
     /// Waits for something while the nodes go on answering.
     pub(super) async fn while_pumping<T>(&mut self, mut what: Waited<'_, T>) -> T {
         loop {
+            self.react().await;
             let arrival = match &mut self.ssp {
                 None => return what.await,
                 Some(side) => tokio::select! {
@@ -100,21 +120,39 @@ impl Runner<'_> {
                     arrival = next_arrival(&mut side.nodes) => arrival,
                 },
             };
-            Box::pin(self.arrived(arrival)).await;
+            self.arrived(arrival);
+        }
+    }
+
+    /// Sends the answers that wait, unless something is being sent already.
+    async fn react(&mut self) {
+        loop {
+            let next = self.ssp.as_mut().and_then(|side| match side.posting {
+                true => None,
+                false => side.reactions.pop_front(),
+            });
+            let Some((node, tree, edits)) = next else { return };
+            // What cannot be sent shows in what follows.
+            let _ = Box::pin(self.post(&node, tree, &edits)).await;
         }
     }
 
     /// Lets the nodes work for so long, or until `done` says so.
     async fn pump(&mut self, time: Duration, done: &dyn Fn(&Self) -> bool) {
         let deadline = Instant::now() + time;
-        while !done(self) && !self.target.guest.is_leaving() {
+        loop {
+            self.react().await;
+            // A peer that never pauses does not make the time longer.
+            if done(self) || self.target.guest.is_leaving() || Instant::now() >= deadline {
+                return;
+            }
             let Some(side) = &mut self.ssp else { return };
             let arrival = tokio::select! {
                 biased;
                 arrival = next_arrival(&mut side.nodes) => arrival,
                 () = tokio::time::sleep_until(deadline) => return,
             };
-            Box::pin(self.arrived(arrival)).await;
+            self.arrived(arrival);
         }
     }
 
@@ -124,6 +162,7 @@ impl Runner<'_> {
             return;
         };
         let waits = |r: &Self| r.ssp.iter().flat_map(|s| s.nodes.values()).any(Node::waits);
+        self.react().await;
         if waits(self) {
             self.pump(time, &|r| !waits(r)).await;
         }
@@ -133,7 +172,7 @@ impl Runner<'_> {
     }
 
     /// Judges a message of the server, acknowledges it, and has the node react.
-    async fn arrived(&mut self, arrival: Arrival) {
+    fn arrived(&mut self, arrival: Arrival) {
         let Arrival { node: name, arrived } = arrival;
         let request = arrived.request.clone();
         if !is_ssp(&request) {
@@ -142,6 +181,27 @@ impl Runner<'_> {
                 status: 415,
                 ..HttpMessage::default()
             }));
+            return;
+        }
+        if let Some(stranger) = self.stranger(&name, &request) {
+            // Not the server under test: noted, not judged.
+            let number = self.next_number();
+            let answer = HttpMessage {
+                start: "HTTP/1.1 400".to_owned(),
+                status: 400,
+                ..HttpMessage::default()
+            };
+            self.record(Exchange {
+                number,
+                initiator: Initiator::Iut,
+                request,
+                response: Ok(answer.clone()),
+                started_ms: millis(Instant::now().duration_since(self.target.epoch)),
+                duration_ms: 0,
+                moment: None,
+            });
+            let _ = arrived.answer.send(HttpAnswer::Response(answer));
+            let _ = stranger;
             return;
         }
         let number = self.next_number();
@@ -183,16 +243,22 @@ impl Runner<'_> {
                 if asks {
                     prepared = node.prepared.iter().find(|p| p.primitive == first).cloned();
                 }
-                reaction = node.react(&message.tree, envelope);
+                // What came back with the node's own session is no message of the server that a step could take.
+                let reflected = SspConversation::sender(&message.tree).as_ref() == Some(&node.seat.domain);
+                if !reflected {
+                    reaction = node.react(&message.tree, envelope);
+                }
                 node.came
-                    .extend(one_by_one(message, envelope).map(|(message, envelope)| Came {
-                        message,
-                        envelope,
-                        number,
-                        breaches: Vec::new(),
-                        taken: false,
-                        counts,
-                    }));
+                    .extend(one_by_one(message, envelope).filter(|_| !reflected).map(
+                        |(message, envelope)| Came {
+                            message,
+                            envelope,
+                            number,
+                            breaches: Vec::new(),
+                            taken: false,
+                            counts,
+                        },
+                    ));
                 breaches.extend(self.judge.conversation(judged, number, Part::Request));
             }
         }
@@ -222,9 +288,24 @@ impl Runner<'_> {
         // A node that did not take the message has nothing to answer.
         if let Some(tree) = reaction.filter(|_| !refused) {
             let edits: Vec<Edit> = http.into_iter().filter(|e| !is_of_http(e)).collect();
-            // What cannot be sent shows in what follows.
-            let _ = self.post(&name, tree, &edits).await;
+            if let Some(side) = &mut self.ssp
+                && side.reactions.len() < MOST_REACTIONS
+            {
+                side.reactions.push_back((name, tree, edits));
+            }
         }
+    }
+
+    /// The domain of a message that is not of the server under test, as far as it tells: another one, or, in a
+    /// set-up, the node's own, come back.
+    fn stranger(&mut self, name: &str, request: &HttpMessage) -> Option<String> {
+        let message = super::suite::reread(&request.body)?;
+        let sender = SspConversation::sender(&message.tree)?;
+        let own = self.ssp_target().ok()?.domain.clone();
+        let setup = SspEnvelope::of(&message.tree).is_some_and(|e| e.setup);
+        let node = self.node(name).ok()?.seat.domain.clone();
+        let foreign = sender != own && (sender != node || setup);
+        foreign.then_some(sender)
     }
 
     /// Sends a message of a node, and judges how it is acknowledged.
@@ -261,7 +342,12 @@ impl Runner<'_> {
             node.learn_sent(&message.tree);
             self.learned_by_others(&syntax, name, &message.tree);
         }
-        let number = self.post_octets(&encoded, &head).await?;
+        let was = self.ssp.as_mut().map(|s| std::mem::replace(&mut s.posting, true));
+        let number = self.post_octets(&encoded, &head).await;
+        if let (Some(side), Some(was)) = (&mut self.ssp, was) {
+            side.posting = was;
+        }
+        let number = number?;
         let status = self.response_of(number).ok().map(|r| r.status);
         let sound = sent
             .as_ref()
@@ -451,7 +537,27 @@ impl Runner<'_> {
         tests: &[Test],
         codes: &Codes,
     ) -> Result<(), Stop> {
+        // Without an item it is a means to something else, as in preconditions.
+        let named = item.is_some();
         let item = item.unwrap_or(&self.case.scr[0]).clone();
+        let phase = self.phase;
+        if !named {
+            self.phase = Phase::Preconditions;
+        }
+        let result = self.node_expect_of(expected, name, &item, tests, codes).await;
+        self.phase = phase;
+        result
+    }
+
+    async fn node_expect_of(
+        &mut self,
+        expected: &Expected,
+        name: &str,
+        item: &ItemId,
+        tests: &[Test],
+        codes: &Codes,
+    ) -> Result<(), Stop> {
+        let item = item.clone();
         let sent = self.node(name)?.sent.clone();
         let asked = sent.names.join(" + ");
         let refused_by_http = sent.status.is_none_or(|s| s >= 400);

@@ -364,6 +364,16 @@ impl Profile {
                     .fix("add `ssp: {url: http://…, nodes: {N: {domain: …, listen: …}}}`"),
             });
         }
+        let own = raw.domain.as_deref().unwrap_or_default().to_lowercase();
+        let nodes = ssp.iter().flat_map(|s| &s.nodes);
+        if let Some((name, _)) = nodes.into_iter().find(|(_, n)| n.domain == own) {
+            return Err(doc
+                .error(
+                    &format!("ssp.nodes.{name}.domain"),
+                    "this is the domain of the server under test",
+                )
+                .fix("give the node a domain of its own, which the server knows as a peer"));
+        }
         if raw.role == Role::Ssp && raw.domain.is_none() {
             return Err(doc
                 .error("role", "the role ssp without `domain`")

@@ -51,7 +51,8 @@ pub struct SspConversation {
     /// Session ids by the domain that issued them: the last one, and whether it was ever another.
     sessions: BTreeMap<String, String>,
     open: BTreeMap<(String, String), Open>,
-    used: BTreeSet<(String, String, String)>,
+    /// What was asked under an id: by domain, session and transactionID.
+    used: BTreeMap<(String, String, String), String>,
     answered: BTreeSet<(String, String)>,
     /// Requests whose answer nobody waits for any more.
     late: BTreeSet<(String, String)>,
@@ -272,11 +273,27 @@ impl SspConversation {
         let tree = judging.tree;
         let from = judging.from.to_owned();
         let Some(primitive) = transaction.primitive else {
+            // Without content it is a request all the same, which may be refused.
+            if !transaction.id.is_empty() {
+                let open = Open {
+                    name: String::new(),
+                    message: None,
+                };
+                self.open.insert((from, transaction.id.clone()), open);
+            }
             return;
         };
         if !transaction.id.is_empty() {
             let key = (from.clone(), session.to_owned(), transaction.id.clone());
-            let fresh = self.used.insert(key);
+            let content = content_of(tree, primitive);
+            // The same once more is the same request: it was not taken the first time.
+            let fresh = match self.used.get(&key) {
+                Some(before) => *before == content,
+                None => {
+                    self.used.insert(key, content);
+                    true
+                }
+            };
             let text = format!(
                 "transactionID `{}` {}",
                 transaction.id,
@@ -413,6 +430,13 @@ impl SspConversation {
             }
         }
     }
+}
+
+/// Names and texts of an element and all below.
+fn content_of(tree: &Tree, from: NodeId) -> String {
+    let parts = tree.walk(from).into_iter();
+    let parts = parts.map(|e| format!("{}={};", tree.get(e).name, tree.text(e).trim()));
+    parts.collect()
 }
 
 fn message_id(tree: &Tree, primitive: NodeId) -> Option<String> {

@@ -11,7 +11,7 @@ use super::super::rule::Rule;
 use super::form;
 use super::rule::SspRule;
 use crate::base::limits::MAX_FINDINGS_PER_ITEM;
-use crate::message::{Child, Message, NodeId, SSP_ROOT, SspEnvelope, SspTransaction, Tree};
+use crate::message::{Child, Message, NodeId, SSP_ROOT, SspEnvelope, SspTransaction, Tree, ssp_code};
 use crate::spec::Basis;
 use crate::spec::model::Model;
 use crate::spec::ssp::{Meta, SspElement, SspSyntax, SspVersion};
@@ -178,7 +178,10 @@ impl Run<'_> {
         for attribute in &row.attributes {
             let missing = missing_rule(&name, &attribute.name);
             let value = self.tree.attribute(id, &attribute.name);
-            let needed = attribute.required || missing == SspRule::TimeToLive;
+            // A refusal grants nothing.
+            let refuses = || ssp_code(self.tree, id).is_some_and(|c| c / 100 != 2);
+            let grants = missing == SspRule::TimeToLive && !refuses();
+            let needed = attribute.required || grants;
             if needed {
                 self.judge(missing);
             }
