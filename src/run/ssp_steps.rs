@@ -63,6 +63,8 @@ impl SspSide {
     }
 }
 
+/// Most exchanges of a case; what comes beyond is refused and looked at by nobody.
+const MOST_EXCHANGES: u32 = 2_000;
 /// Most answers that wait to be sent; what is beyond is not answered.
 const MOST_REACTIONS: usize = 1_000;
 
@@ -131,6 +133,9 @@ impl Runner<'_> {
                 true => None,
                 false => side.reactions.pop_front(),
             });
+            if self.target.guest.is_leaving() {
+                return;
+            }
             let Some((node, tree, edits)) = next else { return };
             // What cannot be sent shows in what follows.
             let _ = Box::pin(self.post(&node, tree, &edits)).await;
@@ -174,6 +179,14 @@ impl Runner<'_> {
     /// Judges a message of the server, acknowledges it, and has the node react.
     fn arrived(&mut self, arrival: Arrival) {
         let Arrival { node: name, arrived } = arrival;
+        if self.next_number() > MOST_EXCHANGES {
+            let _ = arrived.answer.send(HttpAnswer::Response(HttpMessage {
+                start: "HTTP/1.1 503".to_owned(),
+                status: 503,
+                ..HttpMessage::default()
+            }));
+            return;
+        }
         let request = arrived.request.clone();
         if !is_ssp(&request) {
             let _ = arrived.answer.send(HttpAnswer::Response(HttpMessage {
@@ -183,7 +196,7 @@ impl Runner<'_> {
             }));
             return;
         }
-        if let Some(stranger) = self.stranger(&name, &request) {
+        if self.is_of_stranger(&name, &request) == Some(true) {
             // Not the server under test: noted, not judged.
             let number = self.next_number();
             let answer = HttpMessage {
@@ -201,7 +214,6 @@ impl Runner<'_> {
                 moment: None,
             });
             let _ = arrived.answer.send(HttpAnswer::Response(answer));
-            let _ = stranger;
             return;
         }
         let number = self.next_number();
@@ -296,16 +308,15 @@ impl Runner<'_> {
         }
     }
 
-    /// The domain of a message that is not of the server under test, as far as it tells: another one, or, in a
-    /// set-up, the node's own, come back.
-    fn stranger(&mut self, name: &str, request: &HttpMessage) -> Option<String> {
+    /// Whether a message is not of the server under test, as far as it tells: it is of another domain, or, in a
+    /// set-up, of the node's own, come back.
+    fn is_of_stranger(&mut self, name: &str, request: &HttpMessage) -> Option<bool> {
         let message = super::suite::reread(&request.body)?;
         let sender = SspConversation::sender(&message.tree)?;
         let own = self.ssp_target().ok()?.domain.clone();
         let setup = SspEnvelope::of(&message.tree).is_some_and(|e| e.setup);
         let node = self.node(name).ok()?.seat.domain.clone();
-        let foreign = sender != own && (sender != node || setup);
-        foreign.then_some(sender)
+        Some(sender != own && (sender != node || setup))
     }
 
     /// Sends a message of a node, and judges how it is acknowledged.
