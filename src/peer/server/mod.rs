@@ -80,6 +80,29 @@ struct Session {
     remote: bool,
 }
 
+impl Session {
+    /// A session in which nothing was said yet.
+    fn new(version: Version, client: (String, String), keep_alive: u32, now_ms: u64) -> Self {
+        Self {
+            version,
+            client,
+            keep_alive,
+            last_seen_ms: now_ms,
+            queue: Vec::new(),
+            ending: false,
+            refused: None,
+            wanted: None,
+            parser_size: None,
+            multi_trans: MAX_REQUESTS,
+            delivery: Delivery::default(),
+            sent: BTreeMap::new(),
+            negotiations: 0,
+            cir: cir::Channels::default(),
+            remote: false,
+        }
+    }
+}
+
 /// How a session gets its messages (DL-3 to DL-5).
 #[derive(Debug, Clone, Default)]
 struct Delivery {
@@ -528,26 +551,8 @@ impl ServerEngine {
         keep_alive: u32,
     ) {
         let user = self.canonical(&client.0);
-        self.sessions.insert(
-            id,
-            Session {
-                version,
-                client,
-                keep_alive,
-                last_seen_ms: now_ms,
-                queue: Vec::new(),
-                ending: false,
-                refused: None,
-                wanted: None,
-                parser_size: None,
-                multi_trans: MAX_REQUESTS,
-                delivery: Delivery::default(),
-                sent: BTreeMap::new(),
-                negotiations: 0,
-                cir: cir::Channels::default(),
-                remote: false,
-            },
-        );
+        self.sessions
+            .insert(id, Session::new(version, client, keep_alive, now_ms));
         self.arrived(now_ms, &user);
     }
 

@@ -32,7 +32,7 @@ use crate::message::{Elem, NodeId, Tree};
 use crate::spec::Version;
 
 use super::world::Call;
-use super::{Delivery, MAX_REQUESTS, Outgoing, ServerEngine, Session, cir};
+use super::{Outgoing, ServerEngine, Session};
 pub use faults::RelayFault;
 pub(super) use held::Closing;
 use held::{Asked, Held, Sum};
@@ -193,21 +193,8 @@ impl ServerEngine {
             return None;
         }
         let session = Session {
-            version: Version::V12,
-            client: (user, String::new()),
-            keep_alive: u32::MAX,
-            last_seen_ms: 0,
-            queue: Vec::new(),
-            ending: false,
-            refused: None,
-            wanted: None,
-            parser_size: None,
-            multi_trans: MAX_REQUESTS,
-            delivery: Delivery::default(),
-            sent: BTreeMap::new(),
-            negotiations: 0,
-            cir: cir::Channels::default(),
             remote: true,
+            ..Session::new(Version::V12, (user, String::new()), u32::MAX, 0)
         };
         self.sessions.insert(id.clone(), session);
         Some(id)
